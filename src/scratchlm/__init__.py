@@ -1,0 +1,1 @@
+"""scratchlm: a reproducible GPT pipeline on DVC."""

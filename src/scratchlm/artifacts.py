@@ -1,0 +1,168 @@
+"""Files that are either whole or absent: atomic writes, JSON, CSV, JSONL, and sha256 manifests."""
+
+import csv
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from scratchlm.errors import UserError
+
+MANIFEST = "manifest.json"
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; what was written there is fsynced and renamed to `path` at the end."""
+    partial = _partial(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    yield partial
+    _fsync(partial)
+    partial.replace(path)
+    _fsync(path.parent)
+
+
+@contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """Yield an empty directory beside `path`; at the end its files are fsynced and it takes the place of `path`."""
+    partial = _partial(path)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    yield partial
+    for file in sorted(partial.rglob("*")):
+        _fsync(file)
+    _fsync(partial)
+    if path.exists():
+        shutil.rmtree(path)
+    partial.rename(path)
+    _fsync(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically, with `\\n` line ends."""
+    with atomic_file(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically; NaN and infinity are refused with ValueError."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write one JSON object a line, atomically."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Write rows with a header line atomically."""
+    with atomic_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; UserError names the file if it is missing or no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{path} is no valid JSON: {error}") from None
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """Read a file of one JSON object a line; UserError names the file and the line."""
+    rows = []
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:  # U+2028 and the like end no line
+            lines = list(file)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8: {error}") from None
+    for number, line in enumerate(lines if lines != [""] else [], start=1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}, line {number} is no valid JSON: {error}") from None
+    return rows
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Give a file a second name without a second copy of its bytes; on another file system, copy it."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK}:
+            raise
+        shutil.copyfile(source, target)
+
+
+def sha256_file(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_directory(directory: Path) -> dict[str, str]:
+    """The sha256 of every file of a directory by its relative name: what determines a stage that reads it."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix(): sha256_file(path) for path in files}
+
+
+def sha256_json(value: Any) -> str:
+    """The sha256 of a JSON value, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def write_manifest(directory: Path) -> None:
+    """Write `manifest.json` with size and sha256 of every other file of the directory, last."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST)
+    entries = {
+        path.relative_to(directory).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+        for path in files
+    }
+    write_json(directory / MANIFEST, {"files": entries})
+
+
+def verify_manifest(directory: Path) -> None:
+    """Compare size and sha256 of every file with `manifest.json`; UserError names the first file that differs."""
+    if not directory.is_dir():
+        raise UserError(f"{directory} is missing; run `dvc repro` to make it.")
+    entries = read_json(directory / MANIFEST).get("files", {})
+    for name, expected in entries.items():
+        verify_file(directory / name, expected["bytes"], expected["sha256"])
+
+
+def verify_file(path: Path, size: int, sha256: str) -> None:
+    """Compare a file with its recorded size in bytes and sha256; UserError says what differs."""
+    if not path.is_file():
+        raise UserError(f"{path} is missing, though its manifest lists it; make the directory again.")
+    if path.stat().st_size != size:
+        raise UserError(
+            f"{path} has {path.stat().st_size:,} bytes, its manifest says {size:,}; make the directory again."
+        )
+    if (found := sha256_file(path)) != sha256:
+        raise UserError(
+            f"{path} has sha256 {found[:12]}..., its manifest says {sha256[:12]}...; make the directory again."
+        )
+
+
+def _partial(path: Path) -> Path:
+    """The one temporary name of `path`: what a kill leaves there, the next run overwrites."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Scores for answers: an LLM judge and reference metrics."""

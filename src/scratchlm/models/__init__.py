@@ -1,0 +1,1 @@
+"""The GPT and what is built on it; knows no data and no ranks."""

@@ -1,0 +1,101 @@
+"""params.yaml, read as DVC reads it (YAML 1.2 numbers) into strict, frozen schemas."""
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from scratchlm.errors import UserError
+
+PARAMS = Path("params.yaml")
+
+
+class Schema(BaseModel):
+    """The base of every parameter schema: no unknown key, no silent conversion, no change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+SchemaT = TypeVar("SchemaT", bound=Schema)
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML with the number and boolean rules of YAML 1.2: `6e-4` is a number, `on` and `010` are not special."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rsplit(":", 1)[1] not in {"bool", "int", "float"}]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"^(?:[-+]?[0-9][0-9_]*|0x[0-9a-fA-F]+)$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+    list("-+.0123456789"),
+)
+
+
+def _construct_int(loader: yaml.SafeLoader, node: Any) -> int:
+    text = str(loader.construct_scalar(node))
+    return int(text.replace("_", ""), 16 if text.startswith("0x") else 10)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping with YAML 1.2's numbers; UserError names the file and the line."""
+    try:
+        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; `scratchlm recipe sample` writes it.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no valid YAML: {error}") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} holds no sections; `scratchlm recipe sample` writes it anew.")
+    return value
+
+
+def read_params(stage: str, schema: type[SchemaT], path: Path = PARAMS) -> SchemaT:
+    """Read the section of one stage; UserError names file, key, value and limit of the first thing that is wrong."""
+    sections = read_yaml(path)
+    if stage not in sections:
+        raise UserError(f"{path} has no section `{stage}`; copy it from recipes/sample.yaml.")
+    try:
+        return schema.model_validate(sections[stage])
+    except ValidationError as error:
+        raise UserError(f"{path}: {_explain(stage, schema, error)}") from None
+
+
+def _explain(stage: str, schema: type[Schema], error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    key = ".".join([stage, *(str(part) for part in first["loc"])])
+    if first["type"] == "extra_forbidden":
+        fields = sorted(schema.model_fields) if len(first["loc"]) == 1 else []
+        near = difflib.get_close_matches(str(first["loc"][-1]), fields, n=1)
+        return f"{key} is no parameter" + (f"; did you mean {near[0]}?" if near else "; see recipes/sample.yaml.")
+    if first["type"] == "missing":
+        return f"{key} is missing; recipes/sample.yaml has it."
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{key} is {first['input']!r}, but it {message}."
+
+
+def project_root() -> Path:
+    """The folder of a user's relative paths: $DVC_ROOT (DVC sets it, in `--temp` runs too), else this checkout."""
+    return Path(os.environ.get("DVC_ROOT") or Path(__file__).resolve().parents[2])
+
+
+def resolve_path(text: str) -> Path:
+    """A path that a user wrote (parameter or environment variable), resolved against the project root."""
+    return project_root() / Path(text).expanduser()

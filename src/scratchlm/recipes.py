@@ -1,0 +1,79 @@
+"""Recipes: params.yaml is recipes/sample.yaml plus the differences of one overlay, comments kept."""
+
+import io
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from scratchlm.artifacts import write_text
+from scratchlm.errors import UserError
+from scratchlm.params import project_root
+
+COMPLETE = "sample"
+
+
+def recipes_folder() -> Path:
+    """Where the recipes stand."""
+    return project_root() / "recipes"
+
+
+def recipe_names() -> list[str]:
+    """The recipes of this project, the complete one first."""
+    return [COMPLETE, *sorted(path.stem for path in recipes_folder().glob("*.yaml") if path.stem != COMPLETE)]
+
+
+def recipe_text(name: str) -> str:
+    """The text of params.yaml for a recipe."""
+    if name not in recipe_names():
+        raise UserError(f"{name} is no recipe; there are {', '.join(recipe_names())}.")
+    yaml = _yaml()
+    params = yaml.load(recipes_folder() / f"{COMPLETE}.yaml")
+    if name != COMPLETE:
+        _overlay(params, yaml.load(recipes_folder() / f"{name}.yaml"), f"recipes/{name}.yaml", [])
+    text = io.StringIO()
+    yaml.dump(params, text)
+    return text.getvalue()
+
+
+def write_recipe(name: str) -> None:
+    """Write params.yaml of a recipe, and drop from dvc.lock the matrix stages that it no longer has."""
+    text = recipe_text(name)
+    write_text(project_root() / "params.yaml", text)
+    lock = project_root() / "dvc.lock"
+    if lock.exists():
+        prune_lock(lock, _yaml().load(text))
+
+
+def prune_lock(lock: Path, params: MutableMapping[str, Any]) -> None:
+    """Remove entries `stage@item` whose item no list of the stage's section names."""
+    yaml = _yaml()
+    document = yaml.load(lock)
+    for entry in list(document["stages"]):
+        stage, _, item = entry.partition("@")
+        lists = [value for value in params.get(stage, {}).values() if isinstance(value, list)]
+        if item and not any(item in values for values in lists):
+            del document["stages"][entry]
+    with io.StringIO() as text:
+        yaml.dump(document, text)
+        if text.getvalue() != lock.read_text(encoding="utf-8"):
+            write_text(lock, text.getvalue())
+
+
+def _overlay(params: MutableMapping[str, Any], changes: MutableMapping[str, Any], recipe: str, path: list[str]) -> None:
+    for key, value in changes.items():
+        if key not in params:
+            raise UserError(f"{recipe} sets {'.'.join([*path, key])}, which recipes/{COMPLETE}.yaml does not have.")
+        if isinstance(value, MutableMapping) and isinstance(params[key], MutableMapping):
+            _overlay(params[key], value, recipe, [*path, key])
+        else:
+            params[key] = value
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.width = 200
+    yaml.preserve_quotes = True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml

@@ -1,0 +1,35 @@
+"""What every stage script does around its work: one line on an error, and the facts of the run beside the metrics."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from scratchlm.artifacts import write_json
+from scratchlm.errors import UserError
+
+RUNS = Path("metrics/runs")
+
+
+def run_stage(stage: str, main: Callable[[], Mapping[str, float] | None]) -> None:
+    """Run a stage; what `main` returns (timings, throughput) goes to metrics/runs/, which DVC does not track.
+
+    A UserError or an error of the file system becomes one line on stderr and exit code 1, an interrupt 130.
+    """
+    start = time.perf_counter()
+    try:
+        facts = main() or {}
+    except UserError as error:
+        sys.exit(f"{stage}: {error}")
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        sys.exit(
+            f"{stage}: {error.filename or 'a file'}: {error.strerror}; free space or fix permissions, then run again."
+        )
+    except KeyboardInterrupt:
+        print(f"{stage}: interrupted; the next run goes on from here.", file=sys.stderr)
+        sys.exit(130)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    write_json(RUNS / f"{stage}.json", {"seconds": time.perf_counter() - start, "peak_memory_bytes": peak, **facts})

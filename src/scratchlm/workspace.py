@@ -1,0 +1,94 @@
+"""`.work/`: where long stages keep what a kill must not lose, locked and keyed by what determines the result."""
+
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from scratchlm.artifacts import read_json, sha256_file, sha256_json, write_json
+from scratchlm.errors import UserError
+from scratchlm.params import project_root
+
+STATE_FORMAT = 1
+PACKAGE = Path(__file__).resolve().parent
+
+
+def work_root() -> Path:
+    """The folder of all resumable state of this project."""
+    return project_root() / ".work"
+
+
+@contextmanager
+def work_folder(stage: str, inputs: Mapping[str, Any]) -> Iterator[Path]:
+    """Lock and yield `.work/<stage>/<fingerprint of the inputs>/`; unlocked state of other fingerprints is removed.
+
+    `inputs` is JSON: the stage's parameters and the sha256 of what it reads, nothing about device, paths or code.
+    The code that wrote the state is hashed beside it: other code stops with UserError unless $SCRATCHLM_RESUME is
+    `other-code` (go on) or `fresh` (start anew).
+    """
+    fingerprint = sha256_json({"format": STATE_FORMAT, **inputs})[:16]
+    folder = work_root() / stage / fingerprint
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder, stage):
+        _remove_others(folder)
+        _check_code(folder)
+        yield folder
+
+
+def resumed_with_other_code(folder: Path) -> bool:
+    """Whether this run went on from a state that other code wrote."""
+    return (folder / "other-code").exists()
+
+
+def _check_code(folder: Path) -> None:
+    choice = os.environ.get("SCRATCHLM_RESUME", "")
+    if choice not in {"", "other-code", "fresh"}:
+        raise UserError(f"SCRATCHLM_RESUME is {choice!r}; it may be `other-code` or `fresh`.")
+    record = folder / "code.json"
+    if choice == "fresh":
+        for path in folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if record.exists():
+        changed = [name for name, sha256 in read_json(record).items() if _sha256_or_none(PACKAGE / name) != sha256]
+        if changed and choice != "other-code":
+            raise UserError(
+                f"{folder} was written by other code ({', '.join(changed)} changed); "
+                "set SCRATCHLM_RESUME=other-code to go on from it, or SCRATCHLM_RESUME=fresh to start anew."
+            )
+        if changed:
+            (folder / "other-code").touch()
+    modules = {Path(file).resolve() for module in sys.modules.values() if (file := getattr(module, "__file__", None))}
+    ours = sorted(path for path in modules if path.is_relative_to(PACKAGE))
+    write_json(record, {path.relative_to(PACKAGE).as_posix(): sha256_file(path) for path in ours})
+
+
+def _sha256_or_none(path: Path) -> str | None:
+    return sha256_file(path) if path.exists() else None
+
+
+def _remove_others(folder: Path) -> None:
+    for other in folder.parent.iterdir():
+        if other != folder and other.is_dir():
+            try:
+                with _locked(other, other.name):
+                    shutil.rmtree(other)
+            except UserError:
+                continue  # an experiment beside this one is at work there
+
+
+@contextmanager
+def _locked(folder: Path, stage: str) -> Iterator[None]:
+    # The lock file stands beside the folder, so that the folder can be removed while it is held.
+    lock = folder.with_name(f"{folder.name}.lock")
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another {stage} with the same parameters is running ({lock} is locked); wait for it or stop it."
+            ) from None
+        yield

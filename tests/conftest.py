@@ -1,0 +1,79 @@
+"""Fixtures of all tests: the folder of real files, and a workspace in which a stage runs as DVC would run it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real files beside the checkout; tests that need it are skipped where it is absent."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("no ../shared folder of real files")
+    return folder
+
+
+@pytest.fixture
+def mirror(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The mirror of the sources' hosts, named by SCRATCHLM_MIRROR."""
+    monkeypatch.setenv("SCRATCHLM_MIRROR", str(shared / "mirror"))
+    return shared / "mirror"
+
+
+class Workspace:
+    """A project folder of a test: params.yaml and the sample data, and stages run as `python -m pipeline.STAGE`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.yaml = YAML()
+        self.params = self.yaml.load((ROOT / "recipes/sample.yaml").read_text())
+        (path / "data").mkdir()
+        (path / "data/sample").symlink_to(ROOT / "data/sample")
+        self._write()
+
+    def set(self, key: str, value: Any) -> None:
+        """Set one parameter, as `dvc exp run -S key=value` does."""
+        *parents, last = key.split(".")
+        section = self.params
+        for name in parents:
+            section = section[name]
+        section[last] = value
+        self._write()
+
+    def run(self, stage: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run one stage in a process of its own, with DVC's environment."""
+        return subprocess.run(
+            [sys.executable, "-m", f"pipeline.{stage}", *arguments],
+            cwd=self.path,
+            env=self.environment() | environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The environment that DVC gives to a stage."""
+        paths = [str(ROOT), str(ROOT / "src")]
+        return {**os.environ, "DVC_ROOT": str(self.path), "PYTHONPATH": os.pathsep.join(paths)}
+
+    def _write(self) -> None:
+        with (self.path / "params.yaml").open("w") as file:
+            self.yaml.dump(self.params, file)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A fresh project folder, which is also the working folder and $DVC_ROOT of the test itself."""
+    path = tmp_path / "project"
+    path.mkdir()
+    monkeypatch.chdir(path)
+    monkeypatch.setenv("DVC_ROOT", str(path))
+    return Workspace(path)

@@ -1,0 +1,105 @@
+"""Files are whole or absent, and manifests notice every change."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from scratchlm.artifacts import (
+    atomic_directory,
+    atomic_file,
+    read_json,
+    read_jsonl,
+    sha256_json,
+    verify_manifest,
+    write_csv,
+    write_json,
+    write_jsonl,
+    write_manifest,
+)
+from scratchlm.errors import UserError
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+
+    def fail() -> None:
+        with atomic_file(path) as partial:
+            partial.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+
+
+def test_a_directory_is_replaced_whole(tmp_path: Path):
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "stale").touch()
+    (tmp_path / ".folder.partial").mkdir()
+    (tmp_path / ".folder.partial/of-a-killed-run").touch()
+    with atomic_directory(path) as partial:
+        (partial / "fresh").write_text("1")
+    assert [file.name for file in path.iterdir()] == ["fresh"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_refuses_nan_and_keeps_the_old_file(tmp_path: Path):
+    path = tmp_path / "metrics.json"
+    write_json(path, {"loss": 1.5})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, {"loss": math.nan})
+    assert read_json(path) == {"loss": 1.5}
+
+
+def test_jsonl_round_trips_any_text(tmp_path: Path):
+    rows = [{"text": 'line\nbreak, "quote", \u2028 separator'}, {"text": ""}]
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    assert read_jsonl(tmp_path / "rows.jsonl") == rows
+
+
+def test_csv_has_a_header_and_unix_line_ends(tmp_path: Path):
+    write_csv(tmp_path / "rows.csv", [{"a": 1, "b": "x,y"}], ["a", "b"])
+    assert (tmp_path / "rows.csv").read_bytes() == b'a,b\n1,"x,y"\n'
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe"])
+def test_a_broken_json_file_is_named(tmp_path: Path, content: bytes):
+    (tmp_path / "broken.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"broken\.json"):
+        read_json(tmp_path / "broken.json")
+
+
+def test_a_broken_line_is_named(tmp_path: Path):
+    (tmp_path / "rows.jsonl").write_text('{"a": 1}\n{"a":\n')
+    with pytest.raises(UserError, match="line 2"):
+        read_jsonl(tmp_path / "rows.jsonl")
+
+
+def flip(path: Path) -> None:
+    path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+
+
+CHANGES = {
+    "flipped bit": flip,
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "deleted": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_manifest_names_the_file_that_changed(tmp_path: Path, change):
+    for name in ("a.bin", "b.bin"):
+        (tmp_path / name).write_bytes(name.encode())
+    write_manifest(tmp_path)
+    verify_manifest(tmp_path)
+    change(tmp_path / "b.bin")
+    with pytest.raises(UserError, match=r"b\.bin"):
+        verify_manifest(tmp_path)
+
+
+def test_the_hash_of_a_json_value_ignores_the_order_of_keys():
+    assert sha256_json({"a": 1, "b": 2}) == sha256_json(json.loads('{"b": 2, "a": 1}'))

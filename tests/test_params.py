@@ -1,0 +1,98 @@
+"""params.yaml is read as DVC reads it, strictly."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+from ruamel.yaml import YAML
+
+from scratchlm.errors import UserError
+from scratchlm.params import Schema, read_params, read_yaml, resolve_path
+
+
+class Shape(Schema):
+    n_layer: int = Field(gt=0)
+    dropout: float = 0.0
+
+
+class Section(Schema):
+    rate: float
+    shape: Shape
+
+
+NUMBERS = [
+    "6e-4",
+    "1e-05",
+    "1.5",
+    "-3",
+    "0x1F",
+    "010",
+    "+1",
+    "1_000",
+    "1:30",
+    "on",
+    "yes",
+    "true",
+    "False",
+    "null",
+    "~",
+    ".5",
+    "5.",
+]
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_scalars_mean_what_dvc_reads(tmp_path: Path, text: str):
+    (tmp_path / "params.yaml").write_text(f"value: {text}\n")
+    theirs = YAML(typ="safe").load(tmp_path / "params.yaml")["value"]
+    ours = read_yaml(tmp_path / "params.yaml")["value"]
+    assert (type(ours), ours) == (type(theirs), theirs)
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "params.yaml").write_text(text)
+    return folder / "params.yaml"
+
+
+def test_a_valid_section_becomes_a_frozen_object(tmp_path: Path):
+    params = read_params("stage", Section, write(tmp_path, "stage: {rate: 6e-4, shape: {n_layer: 2}}"))
+    assert params == Section(rate=6e-4, shape=Shape(n_layer=2))
+    with pytest.raises(ValueError, match="frozen"):
+        params.rate = 1.0
+
+
+WRONG = {
+    "unknown key": (
+        "{rate: 1.0, shapes: {}, shape: {n_layer: 1}}",
+        r"stage\.shapes is no parameter; did you mean shape",
+    ),
+    "ill-typed": ("{rate: fast, shape: {n_layer: 1}}", r"stage\.rate is 'fast', but it should be a valid number"),
+    "text for a number": ("{rate: '1', shape: {n_layer: 1}}", r"stage\.rate is '1'"),
+    "out of range": (
+        "{rate: 1.0, shape: {n_layer: 0}}",
+        r"stage\.shape\.n_layer is 0, but it should be greater than 0",
+    ),
+    "missing": ("{rate: 1.0}", r"stage\.shape is missing"),
+    "half a layer": ("{rate: 1.0, shape: {n_layer: 1.5}}", r"stage\.shape\.n_layer is 1\.5"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG.values(), ids=WRONG)
+def test_a_wrong_value_is_one_line_with_key_value_and_limit(tmp_path: Path, text: str, message: str):
+    with pytest.raises(UserError, match=message) as error:
+        read_params("stage", Section, write(tmp_path, f"stage: {text}"))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("other: 1", "no section `stage`"), ("a: [", "no valid YAML"), ("", "no sections")]
+)
+def test_a_broken_file_is_named(tmp_path: Path, text: str, message: str):
+    with pytest.raises(UserError, match=message):
+        read_params("stage", Section, write(tmp_path, text))
+
+
+def test_a_users_path_counts_from_the_dvc_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert resolve_path("own/data.tsv") == tmp_path / "own/data.tsv"
+    assert resolve_path("/absolute") == Path("/absolute")
