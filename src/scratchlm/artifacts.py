@@ -87,7 +87,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8: {error}") from None
-    for number, line in enumerate(lines if lines != [""] else [], start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError as error:
@@ -141,18 +141,23 @@ def verify_manifest(directory: Path) -> None:
         verify_file(directory / name, expected["bytes"], expected["sha256"])
 
 
-def verify_file(path: Path, size: int, sha256: str) -> None:
-    """Compare a file with its recorded size in bytes and sha256; UserError says what differs."""
+def verify_file(path: Path, size: int, sha256: str | None) -> None:
+    """Compare a file with its recorded size in bytes and sha256 (None: size alone); UserError says what differs."""
     if not path.is_file():
         raise UserError(f"{path} is missing, though its manifest lists it; make the directory again.")
     if path.stat().st_size != size:
         raise UserError(
             f"{path} has {path.stat().st_size:,} bytes, its manifest says {size:,}; make the directory again."
         )
-    if (found := sha256_file(path)) != sha256:
+    if sha256 is not None and (found := sha256_file(path)) != sha256:
         raise UserError(
             f"{path} has sha256 {found[:12]}..., its manifest says {sha256[:12]}...; make the directory again."
         )
+
+
+def has_sha256(path: Path, sha256: str) -> bool:
+    """Whether a file is there and whole."""
+    return path.is_file() and sha256_file(path) == sha256
 
 
 def _partial(path: Path) -> Path:

@@ -37,14 +37,11 @@ def generate(
     """Continue a prompt with a model directory."""
     from scratchlm.datasets.instructions import format_prompt
     from scratchlm.datasets.tokenizers import load_tokenizer
-    from scratchlm.models.gpt import GPT
     from scratchlm.models.sampling import SamplingConfig
     from scratchlm.models.sampling import generate as generate_tokens
-    from scratchlm.models.storage import load_model
+    from scratchlm.models.storage import load_gpt
 
-    model, tokenizer = load_model(model_dir), load_tokenizer(model_dir)
-    if not isinstance(model, GPT):
-        raise UserError(f"{model_dir} is a classifier; use `scratchlm classify`.")
+    model, tokenizer = load_gpt(model_dir), load_tokenizer(model_dir)
     text = format_prompt({"instruction": prompt, "input": ""}) if instruction else prompt
     sampling = SamplingConfig(max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, seed=seed)
     tokens = generate_tokens(model, [tokenizer.encode(text)], sampling, tokenizer.eot_id)[0]

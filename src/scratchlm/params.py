@@ -86,8 +86,8 @@ def _explain(stage: str, schema: type[Schema], error: ValidationError) -> str:
         near = difflib.get_close_matches(str(first["loc"][-1]), fields, n=1)
         return f"{key} is no parameter" + (f"; did you mean {near[0]}?" if near else "; see recipes/sample.yaml.")
     if first["type"] == "missing":
-        return f"{key} is missing; recipes/sample.yaml has it."
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        return f"{key} is missing; see recipes/sample.yaml."
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
     return f"{key} is {first['input']!r}, but it {message}."
 
 

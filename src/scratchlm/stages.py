@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from scratchlm.artifacts import write_json
@@ -33,3 +33,13 @@ def run_stage(stage: str, main: Callable[[], Mapping[str, float] | None]) -> Non
         sys.exit(130)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     write_json(RUNS / f"{stage}.json", {"seconds": time.perf_counter() - start, "peak_memory_bytes": peak, **facts})
+
+
+def matrix_item(key: str, items: Sequence[str]) -> str:
+    """The item that this process of a matrix stage makes: its one argument, listed in params.yaml under `key`."""
+    given = " ".join(sys.argv[1:])
+    if given not in items:
+        raise UserError(
+            f"the argument {given!r} is not in {key} [{', '.join(items)}]; give one that is, or add it there."
+        )
+    return given

@@ -1,0 +1,127 @@
+"""Tokenizers: one interface, and one artifact, a folder that `transformers` loads; byte BPEs encode on tiktoken."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import tiktoken
+import tokenizers
+from tokenizers import decoders, models, pre_tokenizers, processors
+
+from scratchlm.artifacts import read_json, sha256_file, write_json, write_text
+from scratchlm.errors import UserError
+
+END_OF_TEXT = "<|endoftext|>"
+# GPT-2's pattern with possessive quantifiers, as tiktoken writes it: the same pieces, without deep recursion.
+PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
+
+# In the vocabulary, a byte without a printable Latin-1 character is the next free one from U+0100 (GPT-2's encoder.py).
+_PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+_OTHERS = sorted(set(range(256)) - set(_PRINTABLE))
+_BYTES = {chr(byte): byte for byte in _PRINTABLE} | {chr(0x100 + n): byte for n, byte in enumerate(_OTHERS)}
+
+Vocabulary = dict[str, int]
+Merges = list[tuple[str, str]]
+
+
+class Tokenizer(Protocol):
+    """Text to ids and back. In a text, `<|endoftext|>` is 13 ordinary characters: only `eot_id` ends a document."""
+
+    vocab_size: int
+    eot_id: int
+    sha256: str  # of tokenizer.json
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text; UserError if the tokenizer cannot write it."""
+        ...
+
+    def encode_to_numpy(self, text: str) -> np.ndarray:
+        """As `encode`, as an array of uint32."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids; bytes that are no UTF-8 become U+FFFD."""
+        ...
+
+    def decode_bytes(self, ids: Sequence[int]) -> bytes:
+        """The UTF-8 bytes of ids."""
+        ...
+
+
+class BytePairTokenizer:
+    """A byte-level BPE (Radford et al. 2019): any text comes back byte for byte, but for lone surrogates: UserError."""
+
+    def __init__(self, ranks: dict[bytes, int], sha256: str) -> None:
+        self.eot_id = len(ranks)
+        self.vocab_size = len(ranks) + 1
+        self.sha256 = sha256
+        special = {END_OF_TEXT: self.eot_id}
+        self._encoding = tiktoken.Encoding(sha256, pat_str=PATTERN, mergeable_ranks=ranks, special_tokens=special)
+
+    def encode(self, text: str) -> list[int]:
+        return self.encode_to_numpy(text).tolist()
+
+    def encode_to_numpy(self, text: str) -> np.ndarray:
+        try:
+            text.encode()  # tiktoken would replace surrogates in silence
+        except UnicodeEncodeError as error:
+            raise UserError(f"a text is not valid Unicode: {error}; replace that character.") from None
+        return self._encoding.encode_to_numpy(text, disallowed_special=())
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self.decode_bytes(ids).decode(errors="replace")
+
+    def decode_bytes(self, ids: Sequence[int]) -> bytes:
+        return self._encoding.decode_bytes(ids)
+
+
+def load_tokenizer(directory: Path) -> Tokenizer:
+    """Load the tokenizer of a tokenizer or model directory; UserError if its tokenizer.json is of no known kind."""
+    path = directory / "tokenizer.json"
+    content = read_json(path)
+    try:
+        known = content["model"]["type"] == "BPE" and content["pre_tokenizer"]["type"] == "ByteLevel"
+        ids = dict(content["model"]["vocab"])
+        eot_id = ids.pop(END_OF_TEXT)
+        ranks = {bytes(_BYTES[character] for character in token): rank for token, rank in ids.items()}
+    except (KeyError, TypeError):
+        known, eot_id, ranks = False, None, {}
+    # tiktoken takes an id for the priority of the merge that made it: true where ids were given in that order.
+    if not known or sorted(ranks.values()) != list(range(len(ranks))) or eot_id != len(ranks):
+        raise UserError(f"{path} is no byte-level BPE that ends with {END_OF_TEXT}; make one with build_tokenizer.")
+    return BytePairTokenizer(ranks, sha256_file(path))
+
+
+def read_openai_vocabulary(directory: Path) -> tuple[Vocabulary, Merges]:
+    """The contents of OpenAI's encoder.json and vocab.bpe; UserError if they do not belong together."""
+    vocabulary: Vocabulary = read_json(directory / "encoder.json")
+    lines = (directory / "vocab.bpe").read_text(encoding="utf-8", errors="replace").split("\n")
+    merges = [(left, right) for left, _, right in (line.partition(" ") for line in lines[1:] if line)]
+    # 256 bytes, an entry for each merge, and end of text.
+    if len(vocabulary) != 256 + len(merges) + 1 or any(left + right not in vocabulary for left, right in merges):
+        raise UserError(
+            f"{directory}: the {len(vocabulary):,} entries of encoder.json are not those that the {len(merges):,} "
+            "merges of vocab.bpe make; fetch both again."
+        )
+    return vocabulary, merges
+
+
+def write_byte_pair_tokenizer(directory: Path, vocabulary: Vocabulary, merges: Merges) -> None:
+    """Write tokenizer.json, vocab.json, merges.txt and tokenizer_config.json as Hugging Face's GPT-2 has them."""
+    tokenizer = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([END_OF_TEXT])
+    tokenizer.save(str(directory / "tokenizer.json"))
+    write_text(directory / "vocab.json", json.dumps(vocabulary, ensure_ascii=False))
+    write_text(directory / "merges.txt", "".join(f"{line}\n" for line in ["#version: 0.2", *map(" ".join, merges)]))
+    config = {
+        "tokenizer_class": "GPT2Tokenizer",
+        **dict.fromkeys(["bos_token", "eos_token", "unk_token"], END_OF_TEXT),
+        "add_prefix_space": False,
+        "clean_up_tokenization_spaces": False,
+    }
+    write_json(directory / "tokenizer_config.json", config)

@@ -1,0 +1,218 @@
+"""GPT-2, whole: its configuration, attention, MLP, block, the model, and the key-value cache for generation.
+
+Parameters have OpenAI's names and OpenAI's (in, out) layout, so that conversion between formats is a rename.
+"""
+
+import math
+
+import torch
+from pydantic import Field, ValidationInfo, field_validator
+from torch import nn
+from torch.nn import functional as F
+
+from scratchlm.errors import UserError
+from scratchlm.params import Schema
+
+INIT_STD = 0.02
+
+
+class GPTShape(Schema):
+    """What one chooses of a model: the vocabulary comes with the tokenizer."""
+
+    n_layer: int = Field(gt=0)
+    n_head: int = Field(gt=0)
+    n_embd: int = Field(gt=0)
+    context_length: int = Field(gt=0)
+    dropout: float = Field(ge=0, lt=1)
+
+    @field_validator("n_embd")
+    @classmethod
+    def _divide_into_heads(cls, n_embd: int, info: ValidationInfo) -> int:
+        n_head = info.data.get("n_head", 1)
+        if n_embd % n_head:
+            raise ValueError(f"must be a multiple of n_head {n_head}")
+        return n_embd
+
+
+class GPTConfig(GPTShape):
+    """All that determines the parameters and the function of a model; the defaults are GPT-2's."""
+
+    vocab_size: int = Field(gt=0)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    layer_norm_epsilon: float = Field(default=1e-5, gt=0)
+
+
+class KVCache:
+    """Keys and values of the columns read so far in all layers, so that a new token costs one column.
+
+    Rows of different lengths are padded on the left: row b begins with `padding[b]` columns that hold no text. No other
+    column attends to those, and positions are counted after them. `GPT.new_cache` makes one.
+    """
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor, padding: torch.Tensor) -> None:
+        self.keys = keys  # (n_layer, B, H, capacity, D)
+        self.values = values  # (n_layer, B, H, capacity, D)
+        self.padding = padding  # (B,)
+        self.length = 0
+
+    def extend(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write new columns (B, H, T, D) behind the ones read so far; return all, (B, H, length + T, D)."""
+        end = self.length + keys.shape[2]
+        self.keys[layer, :, :, self.length : end] = keys
+        self.values[layer, :, :, self.length : end] = values
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def positions(self, count: int) -> torch.Tensor:
+        """The positions (B, T) of the next `count` columns; 0 where a column is padding."""
+        columns = torch.arange(self.length, self.length + count, device=self.padding.device)
+        return (columns - self.padding[:, None]).clamp(min=0)
+
+    def mask(self, count: int) -> torch.Tensor:
+        """Which columns the next `count` ones may attend to, (B, 1, T, S): real ones up to themselves."""
+        columns = torch.arange(self.length + count, device=self.padding.device)
+        queries = columns[self.length :, None]  # (T, 1)
+        real = columns >= self.padding[:, None, None]  # (B, 1, S)
+        # Padding attends to itself: a softmax over no column at all is not defined.
+        return ((columns <= queries) & real | (columns == queries))[:, None]
+
+
+class Projection(nn.Module):
+    """An affine map whose weight is stored as (in, out), as OpenAI's conv1d has it."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(n_in, n_out))
+        self.bias = nn.Parameter(torch.zeros(n_out))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.addmm(self.bias, x.flatten(0, -2), self.weight).unflatten(0, x.shape[:-1])
+
+
+class CausalSelfAttention(nn.Module):
+    """Multi-head attention of each column to itself and to those before it."""
+
+    def __init__(self, config: GPTConfig, layer: int) -> None:
+        super().__init__()
+        self.n_head, self.layer = config.n_head, layer
+        self.c_attn = Projection(config.n_embd, 3 * config.n_embd)
+        self.c_proj = Projection(config.n_embd, config.n_embd)
+        self.attn_dropout = nn.Dropout(config.dropout)
+        self.resid_dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: torch.Tensor, cache: KVCache | None = None, mask: torch.Tensor | None = None) -> torch.Tensor:
+        heads = self.c_attn(x).unflatten(-1, (3, self.n_head, -1))  # (B, T, 3, H, D)
+        query, key, value = heads.permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
+        if cache is not None:
+            key, value = cache.extend(self.layer, key, value)  # (B, H, S, D)
+        dropout = self.attn_dropout.p if self.training else 0.0
+        y = F.scaled_dot_product_attention(query, key, value, mask, dropout, is_causal=mask is None)  # (B, H, T, D)
+        return self.resid_dropout(self.c_proj(y.transpose(1, 2).flatten(-2)))  # (B, T, C)
+
+
+class MLP(nn.Module):
+    """Two projections with GELU (tanh approximation) between them."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.c_fc = Projection(config.n_embd, 4 * config.n_embd)
+        self.c_proj = Projection(4 * config.n_embd, config.n_embd)
+        self.resid_dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = F.gelu(self.c_fc(x), approximate="tanh")  # (B, T, 4 C)
+        return self.resid_dropout(self.c_proj(hidden))  # (B, T, C)
+
+
+class Block(nn.Module):
+    """Attention, then the MLP, each on normalised input and added to the residual stream."""
+
+    def __init__(self, config: GPTConfig, layer: int) -> None:
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+        self.attn = CausalSelfAttention(config, layer)
+        self.ln_2 = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+        self.mlp = MLP(config)
+
+    def forward(self, x: torch.Tensor, cache: KVCache | None = None, mask: torch.Tensor | None = None) -> torch.Tensor:
+        x = x + self.attn(self.ln_1(x), cache, mask)  # (B, T, C)
+        return x + self.mlp(self.ln_2(x))  # (B, T, C)
+
+
+class GPT(nn.Module):
+    """A decoder-only transformer whose output layer is its token embedding.
+
+    A new model needs `init_weights` or weights from a file.
+    """
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
+        self.wpe = nn.Embedding(config.context_length, config.n_embd)
+        self.drop = nn.Dropout(config.dropout)
+        self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
+        self.ln_f = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+
+    def forward(self, tokens: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
+        """Logits (B, T, V) of the token that follows each of `tokens` (B, T); with `cache`, `tokens` go on from it."""
+        return self.logits(self.hidden(tokens, cache))
+
+    def hidden(self, tokens: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
+        """What `logits` reads, (B, T, C); UserError if the tokens do not fit into the context."""
+        count = tokens.shape[1]
+        end = count if cache is None else cache.length + count
+        if end > self.config.context_length:
+            raise UserError(
+                f"{end:,} tokens exceed the model's context_length of {self.config.context_length:,}; "
+                "shorten the text or use a model with a longer context."
+            )
+        positions = torch.arange(count, device=tokens.device) if cache is None else cache.positions(count)
+        mask = None if cache is None else cache.mask(count)
+        x = self.drop(self.wte(tokens) + self.wpe(positions))  # (B, T, C)
+        for block in self.h:
+            x = block(x, cache, mask)  # (B, T, C)
+        if cache is not None:
+            cache.length = end
+        return self.ln_f(x)  # (B, T, C)
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Logits (..., V) of hidden states (..., C)."""
+        return F.linear(hidden, self.wte.weight)  # (..., V)
+
+    def new_cache(self, padding: torch.Tensor, capacity: int) -> KVCache:
+        """An empty cache of `capacity` columns for rows that are padded on the left by `padding` (B,) columns.
+
+        Read the padded prompts with it first, then one column (B, 1) a call; `logits(hidden[:, -1])` is then what
+        follows each row. UserError if `capacity` exceeds the context.
+        """
+        config = self.config
+        if capacity > config.context_length:
+            raise UserError(
+                f"prompt and new tokens are {capacity:,}, the model's context_length is {config.context_length:,}; "
+                "shorten the prompt or lower max_new_tokens."
+            )
+        shape = (config.n_layer, len(padding), config.n_head, capacity, config.n_embd // config.n_head)
+        keys, values = self.wte.weight.new_empty(shape), self.wte.weight.new_empty(shape)
+        return KVCache(keys, values, padding.to(self.wte.weight.device))
+
+    @torch.no_grad()
+    def init_weights(self, seed: int) -> None:
+        """Draw GPT-2's initial weights; a function of `seed` alone, whatever the device and the global generator.
+
+        Normal with standard deviation 0.02, for the projections that add to the residual stream divided by
+        sqrt(2 n_layer) (Radford et al. 2019, section 2.3); biases are 0, LayerNorm weights 1.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        residual_std = INIT_STD / math.sqrt(2 * self.config.n_layer)
+        for name, parameter in self.named_parameters():
+            if name.endswith(".bias"):
+                parameter.zero_()
+            elif "ln_" in name:
+                parameter.fill_(1.0)
+            else:
+                std = residual_std if name.endswith("c_proj.weight") else INIT_STD
+                parameter.copy_(torch.normal(0.0, std, parameter.shape, generator=generator))
+
+    def num_parameters(self) -> int:
+        """How many numbers the model holds, the tied output layer counted once."""
+        return sum(parameter.numel() for parameter in self.parameters())

@@ -1,0 +1,184 @@
+"""Model directories, saved and loaded: each is a Hugging Face GPT-2 directory with a manifest of hashes."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from scratchlm.artifacts import atomic_directory, read_json, verify_manifest, write_json, write_manifest, write_text
+from scratchlm.errors import UserError
+from scratchlm.models.classifier import GPTClassifier
+from scratchlm.models.gpt import GPT, GPTConfig
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+METADATA = {"format": "pt"}  # no more: the bytes of a file with several keys differ from process to process
+END_OF_TEXT = "<|endoftext|>"
+LANGUAGE_MODEL, CLASSIFIER = "GPT2LMHeadModel", "GPT2ForSequenceClassification"
+
+# What GPT computes; a directory that says otherwise is refused.
+FUNCTION = {
+    "model_type": "gpt2",
+    "activation_function": "gelu_new",
+    "n_inner": None,
+    "add_cross_attention": False,
+    "reorder_and_upcast_attn": False,
+    "scale_attn_by_inverse_layer_idx": False,
+    "scale_attn_weights": True,
+    "tie_word_embeddings": True,
+}
+
+
+def save_model(
+    model: GPT | GPTClassifier,
+    directory: Path,
+    *,
+    tokenizer: Path,
+    card: str,
+    class_names: Sequence[str] = (),
+    chat_template: str | None = None,
+) -> None:
+    """Write a model directory whole: the same weights, tokenizer and card give the same bytes.
+
+    `tokenizer` is the folder its files are copied from (a model directory is one too), `card` the text of README.md,
+    `class_names` the names of a classifier's classes in their order. LoRA must have been merged.
+    """
+    state = model.state_dict()
+    assert not any(".lora_" in name for name in state), "call merge_lora before save_model"
+    weights = {tensor_name(model, name): tensor.to("cpu", torch.float32).contiguous() for name, tensor in state.items()}
+    with atomic_directory(directory) as partial:
+        trunk = model.trunk if isinstance(model, GPTClassifier) else model
+        special = _special_tokens(tokenizer)
+        labels = _labels(model, class_names) if isinstance(model, GPTClassifier) else {}
+        architecture = CLASSIFIER if labels else LANGUAGE_MODEL
+        write_json(partial / CONFIG, {"architectures": [architecture], **_config(trunk.config), **special, **labels})
+        save_file(weights, partial / WEIGHTS, metadata=METADATA)
+        _copy_tokenizer(tokenizer, partial, trunk.config.context_length, chat_template)
+        write_json(partial / "generation_config.json", special)
+        write_text(partial / "README.md", card)
+        write_manifest(partial)
+
+
+def load_model(directory: Path, dropout: float | None = None) -> GPT | GPTClassifier:
+    """Load a model directory after checking its hashes, in evaluation mode; UserError names the file that is wrong.
+
+    `dropout` replaces the one that the model was trained with.
+    """
+    verify_manifest(directory)
+    config = read_config(directory)
+    with torch.device("meta"):
+        model = GPT(config if dropout is None else config.model_copy(update={"dropout": dropout}))
+        if _architecture(directory) == CLASSIFIER:
+            model = GPTClassifier(model, len(read_class_names(directory)))
+    model.to_empty(device="cpu")
+    model.load_state_dict(_read_weights(directory / WEIGHTS, model))
+    return model.eval()
+
+
+def load_gpt(directory: Path, dropout: float | None = None) -> GPT:
+    """Load a directory as `load_model` does; UserError if it holds a classifier."""
+    if _architecture(directory) != LANGUAGE_MODEL:
+        raise UserError(f"{directory} holds a classifier, a language model is needed; name another model directory.")
+    model = load_model(directory, dropout)
+    assert isinstance(model, GPT)
+    return model
+
+
+def read_config(directory: Path) -> GPTConfig:
+    """Read the configuration of a model directory; UserError names the first key that this project cannot compute."""
+    path = directory / CONFIG
+    found = read_json(path)
+    for key, value in FUNCTION.items():
+        if found.get(key, value) != value:
+            raise UserError(f"{path}: {key} is {found[key]!r}, only {value!r} can be computed; use another model.")
+    fields = {name: found.get(name) for name in ("n_layer", "n_head", "n_embd", "vocab_size", "layer_norm_epsilon")}
+    try:
+        return GPTConfig(context_length=found.get("n_positions"), dropout=found.get("resid_pdrop"), **fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UserError(f"{path}: {first['loc'][0]} is {first['input']!r}; {first['msg']}.") from None
+
+
+def read_class_names(directory: Path) -> list[str]:
+    """The names of a classifier's classes, in the order of its logits."""
+    labels = read_json(directory / CONFIG).get("id2label", {})
+    return [labels[str(index)] for index in range(len(labels))]
+
+
+def tensor_name(model: GPT | GPTClassifier, name: str) -> str:
+    """The name of a parameter in Hugging Face's files: `transformer.` takes the place of `trunk.`."""
+    return name.replace("trunk.", "transformer.", 1) if isinstance(model, GPTClassifier) else f"transformer.{name}"
+
+
+def _config(config: GPTConfig) -> dict[str, Any]:
+    return {
+        **FUNCTION,
+        "n_layer": config.n_layer,
+        "n_head": config.n_head,
+        "n_embd": config.n_embd,
+        "n_positions": config.context_length,
+        "n_ctx": config.context_length,  # llama.cpp's converter reads this one
+        "vocab_size": config.vocab_size,
+        "layer_norm_epsilon": config.layer_norm_epsilon,
+        "embd_pdrop": config.dropout,
+        "attn_pdrop": config.dropout,
+        "resid_pdrop": config.dropout,
+        "dtype": "float32",
+    }
+
+
+def _labels(model: GPTClassifier, class_names: Sequence[str]) -> dict[str, Any]:
+    assert len(class_names) == model.n_classes
+    names = dict(enumerate(class_names))
+    return {"id2label": names, "label2id": {name: index for index, name in names.items()}}
+
+
+def _special_tokens(tokenizer: Path) -> dict[str, int]:
+    """End of text begins, ends and pads, as GPT-2 has no other special token."""
+    path = tokenizer / "tokenizer.json"
+    tokens = {token["content"]: token["id"] for token in read_json(path).get("added_tokens", [])}
+    if END_OF_TEXT not in tokens:
+        raise UserError(f"{path} has no special token {END_OF_TEXT}; build the tokenizer again.")
+    return dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), tokens[END_OF_TEXT])
+
+
+def _copy_tokenizer(source: Path, target: Path, context_length: int, chat_template: str | None) -> None:
+    for name in ("tokenizer.json", "vocab.json", "merges.txt"):
+        if (source / name).exists():
+            shutil.copyfile(source / name, target / name)
+    settings = {**read_json(source / "tokenizer_config.json"), "model_max_length": context_length}
+    settings.pop("chat_template", None)
+    if chat_template is not None:
+        settings["chat_template"] = chat_template
+    write_json(target / "tokenizer_config.json", settings)
+
+
+def _architecture(directory: Path) -> str:
+    path = directory / CONFIG
+    names = read_json(path).get("architectures") or []
+    if names not in ([LANGUAGE_MODEL], [CLASSIFIER]):
+        raise UserError(f"{path}: architectures is {names}, only {LANGUAGE_MODEL} and {CLASSIFIER} can be loaded.")
+    return names[0]
+
+
+def _read_weights(path: Path, model: GPT | GPTClassifier) -> dict[str, torch.Tensor]:
+    """The tensors of a file under the names of `model`; UserError names the first missing, extra or misshaped one."""
+    try:
+        found = load_file(path)
+    except SafetensorError as error:
+        raise UserError(f"{path} is no safetensors file ({error}); make the directory again.") from None
+    expected = {tensor_name(model, name): (name, tensor) for name, tensor in model.state_dict().items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            raise UserError(f"{path} lacks the tensor {name}, which {CONFIG} asks for; make the directory again.")
+        if name not in expected:
+            raise UserError(f"{path} has the tensor {name}, which is no part of the model of {CONFIG}.")
+        shapes = tuple(found[name].shape), tuple(expected[name][1].shape)
+        if shapes[0] != shapes[1]:
+            raise UserError(f"{path}: {name} has shape {shapes[0]}, {CONFIG} asks for {shapes[1]}.")
+    return {expected[name][0]: tensor for name, tensor in found.items()}

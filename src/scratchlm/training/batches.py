@@ -1,0 +1,163 @@
+"""Which examples a step sees: pure functions of (seed, step, micro-batch), so that a resumed run needs no state."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from scratchlm.datasets.shards import TokenShards
+from scratchlm.errors import UserError
+
+IGNORED = -100  # the target that torch's cross_entropy leaves out
+BUCKET_BATCHES = 16  # batches whose examples are sorted by length together: little padding, order still random
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One micro-batch on one device; `targets` are next tokens (B, T) with -100 where none, or classes (B,)."""
+
+    tokens: torch.Tensor  # (B, T)
+    targets: torch.Tensor
+    lengths: torch.Tensor  # (B,)
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        return Batch(self.tokens.to(device), self.targets.to(device), self.lengths.to(device))
+
+
+class Batches(Protocol):
+    """What the loop asks for: the micro-batches of a step, and the number of targets in the whole step."""
+
+    def micro_steps(self, step: int) -> int:
+        """The number of micro-batches of this step."""
+        ...
+
+    def micro_batch(self, step: int, micro_step: int) -> Batch:
+        """One micro-batch."""
+        ...
+
+    def target_count(self, step: int) -> int:
+        """The number of targets over all micro-batches of this step."""
+        ...
+
+
+class TokenBatches:
+    """Windows of `seq_len` tokens from the training shards: each epoch a new offset and a new permutation."""
+
+    def __init__(self, shards: TokenShards, seq_len: int, batch_tokens: int, micro_batch_size: int, seed: int) -> None:
+        self.shards, self.seq_len, self.seed = shards, seq_len, seed
+        self.windows = (shards.token_count("train") - 1) // seq_len - 1
+        self.batch_size, remainder = divmod(batch_tokens, seq_len)
+        self.micro_batch_size = micro_batch_size
+        if self.windows < 1:
+            raise UserError(
+                f"the training split has {shards.token_count('train'):,} tokens, but two windows of context_length "
+                f"{seq_len} are needed; take a larger corpus or a smaller pretrain.context_length."
+            )
+        if remainder or self.batch_size % micro_batch_size:
+            raise UserError(
+                f"batch_tokens {batch_tokens} is no multiple of context_length {seq_len} x micro_batch_size "
+                f"{micro_batch_size}; change pretrain.batch_tokens."
+            )
+
+    def micro_steps(self, step: int) -> int:
+        """The number of micro-batches of a step."""
+        return self.batch_size // self.micro_batch_size
+
+    def target_count(self, step: int) -> int:
+        """Every token of a window has a target."""
+        return self.batch_size * self.seq_len
+
+    def micro_batch(self, step: int, micro_step: int) -> Batch:
+        """Windows and, one token later, their targets."""
+        first = step * self.batch_size + micro_step * self.micro_batch_size
+        windows = [self._window(index) for index in range(first, first + self.micro_batch_size)]
+        tokens = torch.from_numpy(np.stack(windows))  # (B, T + 1)
+        lengths = torch.full((len(windows),), self.seq_len)
+        return Batch(tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous(), lengths)
+
+    def _window(self, index: int) -> np.ndarray:
+        epoch, position = divmod(index, self.windows)
+        offset, order = _epoch_order(self.seed, epoch, self.windows, self.seq_len)
+        return self.shards.read("train", offset + int(order[position]) * self.seq_len, self.seq_len + 1)
+
+
+@lru_cache(maxsize=2)
+def _epoch_order(seed: int, epoch: int, windows: int, seq_len: int) -> tuple[int, np.ndarray]:
+    random = np.random.default_rng([seed, epoch])
+    return int(random.integers(seq_len)), random.permutation(windows)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One fine-tuning example: its tokens, and as target a class or one next token a position (-100 where none)."""
+
+    tokens: Sequence[int]
+    target: int | Sequence[int]
+
+    @property
+    def target_count(self) -> int:
+        """How many losses this example contributes."""
+        return 1 if isinstance(self.target, int) else sum(token != IGNORED for token in self.target)
+
+
+class ExampleBatches:
+    """Examples in a new order each epoch, batched with others of similar length and padded to the longest."""
+
+    def __init__(
+        self, examples: Sequence[Example], batch_size: int, micro_batch_size: int, seed: int, pad_id: int
+    ) -> None:
+        if not examples:
+            raise UserError("the training split has no examples; look at the metrics of the stage that prepared it.")
+        self.examples, self.batch_size, self.micro_batch_size = examples, batch_size, micro_batch_size
+        self.seed, self.pad_id = seed, pad_id
+        self.lengths = tuple(len(example.tokens) for example in examples)
+        self.steps_per_epoch = -(-len(examples) // batch_size)
+
+    def micro_steps(self, step: int) -> int:
+        """The number of micro-batches of this step; the last step of an epoch may have fewer."""
+        return -(-len(self._members(step)) // self.micro_batch_size)
+
+    def target_count(self, step: int) -> int:
+        """The number of targets over the examples of this step."""
+        return sum(self.examples[index].target_count for index in self._members(step))
+
+    def micro_batch(self, step: int, micro_step: int) -> Batch:
+        """The examples of one micro-batch, padded at the right."""
+        members = self._members(step)[micro_step * self.micro_batch_size : (micro_step + 1) * self.micro_batch_size]
+        return collate([self.examples[index] for index in members], self.pad_id)
+
+    def _members(self, step: int) -> list[int]:
+        epoch, position = divmod(step, self.steps_per_epoch)
+        return _bucketed_order(self.seed, epoch, self.lengths, self.batch_size)[position]
+
+
+@lru_cache(maxsize=2)
+def _bucketed_order(seed: int, epoch: int, lengths: tuple[int, ...], batch_size: int) -> list[list[int]]:
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(lengths)).tolist()
+    window = BUCKET_BATCHES * batch_size
+    batches = []
+    for start in range(0, len(order), window):
+        bucket = sorted(order[start : start + window], key=lambda index: lengths[index])
+        batches += [bucket[first : first + batch_size] for first in range(0, len(bucket), batch_size)]
+    random.shuffle(batches)
+    return batches
+
+
+def collate(examples: Sequence[Example], pad_id: int) -> Batch:
+    """Pad tokens and token targets at the right to the longest example."""
+    longest = max(len(example.tokens) for example in examples)
+    lengths = torch.tensor([len(example.tokens) for example in examples])
+    tokens = torch.full((len(examples), longest), pad_id)
+    for row, example in enumerate(examples):
+        tokens[row, : len(example.tokens)] = torch.tensor(example.tokens)
+    if isinstance(examples[0].target, int):
+        return Batch(tokens, torch.tensor([example.target for example in examples]), lengths)
+    targets = torch.full((len(examples), longest), IGNORED)
+    for row, example in enumerate(examples):
+        targets[row, : len(example.tokens)] = torch.tensor(example.target)
+    return Batch(tokens, targets, lengths)

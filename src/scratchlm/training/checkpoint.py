@@ -1,0 +1,106 @@
+"""The state of a training in its work folder: whole checkpoints only, and the newest that verifies is loaded."""
+
+import shutil
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.optim import Optimizer
+
+from scratchlm.artifacts import atomic_directory, read_json, verify_manifest, write_json, write_manifest
+from scratchlm.errors import UserError
+
+KEPT = 2
+
+
+@dataclass
+class Progress:
+    """How far a training is and what it recorded; everything else is a pure function of the step."""
+
+    step: int = 0
+    loss_sum: float = 0.0  # of the steps since the last evaluation
+    norm_max: float = 0.0
+    best_loss: float | None = None
+    best_step: int = 0
+    rows: list[dict[str, float]] = field(default_factory=list)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    other_code: bool = False  # whether a part of it ran with other code
+
+    def summary(self) -> dict[str, float]:
+        """The metrics of every training: where it ended and where validation was best."""
+        return {
+            "steps": self.step,
+            "train_loss": self.rows[-1]["train_loss"],
+            "best_val_loss": self.best_loss if self.best_loss is not None else self.rows[-1]["val_loss"],
+            "best_step": self.best_step,
+            "resumed_with_other_code": self.other_code,
+        }
+
+
+def save_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, progress: Progress) -> None:
+    """Write step-NNNNNNNN/ whole, then remove all but the last two."""
+    with atomic_directory(folder / f"step-{progress.step:08d}") as partial:
+        save_weights(partial / "model.safetensors", model)
+        save_file(_optimizer_tensors(optimizer), partial / "optimizer.safetensors")
+        write_json(partial / "progress.json", asdict(progress))
+        write_manifest(partial)
+    for old in _checkpoints(folder)[KEPT:]:
+        shutil.rmtree(old)
+
+
+def load_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer) -> Progress:
+    """Restore the newest checkpoint that verifies into model and optimizer; a fresh Progress if there is none."""
+    for checkpoint in _checkpoints(folder):
+        try:
+            verify_manifest(checkpoint)
+        except UserError as error:
+            print(f"skipping a damaged checkpoint: {error}", file=sys.stderr)
+            continue
+        load_weights(checkpoint / "model.safetensors", model)
+        _restore_optimizer(optimizer, load_file(checkpoint / "optimizer.safetensors"))
+        return Progress(**read_json(checkpoint / "progress.json"))
+    return Progress()
+
+
+def save_best(folder: Path, model: nn.Module) -> None:
+    """Keep the weights of the lowest validation loss so far beside the checkpoints."""
+    with atomic_directory(folder / "best") as partial:
+        save_weights(partial / "model.safetensors", model)
+        write_manifest(partial)
+
+
+def load_best(folder: Path, model: nn.Module) -> None:
+    """Restore the weights of the lowest validation loss."""
+    verify_manifest(folder / "best")
+    load_weights(folder / "best/model.safetensors", model)
+
+
+def save_weights(path: Path, model: nn.Module) -> None:
+    """Write all parameters of a model to a safetensors file."""
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, path)
+
+
+def load_weights(path: Path, model: nn.Module) -> None:
+    """Copy a safetensors file of all parameters into the model."""
+    model.load_state_dict(load_file(path))
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*"), reverse=True)
+
+
+def _optimizer_tensors(optimizer: Optimizer) -> dict[str, torch.Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {f"{index}.{name}": tensor.cpu() for index, values in state.items() for name, tensor in values.items()}
+
+
+def _restore_optimizer(optimizer: Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

@@ -1,0 +1,88 @@
+"""Fine-tuning a GPT into a classifier of messages."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import Field
+
+from scratchlm.datasets.tokenizers import Tokenizer
+from scratchlm.models.classifier import GPTClassifier
+from scratchlm.models.gpt import GPT
+from scratchlm.models.lora import LoRAConfig, add_lora
+from scratchlm.models.trainable import set_trainable
+from scratchlm.training.batches import Example, ExampleBatches
+from scratchlm.training.checkpoint import Progress
+from scratchlm.training.device import pick_device
+from scratchlm.training.evaluation import evaluate_classes, predict_classes
+from scratchlm.training.examples import message_examples
+from scratchlm.training.loop import TrainingConfig, train
+from scratchlm.training.losses import classification_loss
+from scratchlm.training.scores import binary_scores, false_positive_scores
+
+POSITIVE = "spam"
+
+
+class ClassificationConfig(TrainingConfig):
+    """Which part of which base trains, how long, and on how much of each message."""
+
+    base: str
+    train: Literal["all", "last_block", "head", "lora"]
+    lora: LoRAConfig
+    dropout: float = Field(ge=0, lt=1)
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    max_tokens: int = Field(gt=0)
+
+
+class MessageClassifier:
+    """A classifier with what turns texts into its input: the classes in order, the tokenizer, the cut."""
+
+    def __init__(self, trunk: GPT, tokenizer: Tokenizer, classes: Sequence[str], config: ClassificationConfig) -> None:
+        self.tokenizer, self.classes, self.config = tokenizer, classes, config
+        self.model = GPTClassifier(trunk, len(classes))
+        self.model.init_head(config.seed)
+        if config.train == "lora":
+            add_lora(self.model, config.lora, config.seed)
+        set_trainable(self.model, config.train)
+        self.model.to(pick_device())
+
+    def examples(self, frame: pd.DataFrame) -> list[Example]:
+        """The messages of a split, in its order."""
+        targets = [self.classes.index(label) for label in frame["label"]]
+        return message_examples(frame["text"].tolist(), targets, self.tokenizer, self.config.max_tokens)
+
+    def fit(
+        self, train_split: pd.DataFrame, val_split: pd.DataFrame, folder: Path
+    ) -> tuple[Progress, dict[str, float]]:
+        """Train, resuming from `folder`; return what was recorded and the run's speed."""
+        config, pad_id = self.config, self.tokenizer.eot_id
+        batches = ExampleBatches(
+            self.examples(train_split), config.batch_size, config.micro_batch_size, config.seed, pad_id
+        )
+        validation = self.examples(val_split)
+
+        def evaluate(model: GPTClassifier) -> dict[str, float]:
+            return evaluate_classes(model, validation, config.micro_batch_size, pad_id)
+
+        steps = config.epochs * batches.steps_per_epoch
+        return train(self.model, batches, classification_loss, evaluate, config, steps, folder)
+
+    def predict(self, frame: pd.DataFrame) -> list[dict[str, Any]]:
+        """A row a message in the order of the split: label, predicted class, probability of the last class, text."""
+        pad_id = self.tokenizer.eot_id
+        probabilities = predict_classes(self.model, self.examples(frame), self.config.micro_batch_size, pad_id)
+        return [
+            {"label": label, "predicted": self.classes[int(row.argmax())], "probability": float(row[-1]), "text": text}
+            for label, text, row in zip(frame["label"], frame["text"], probabilities, strict=True)
+        ]
+
+
+def score_predictions(test: Sequence[Mapping[str, Any]], unused_ham: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The scores on the balanced test split, and the false positives among the ham that balancing left over."""
+    truth = [row["label"] == POSITIVE for row in test]
+    return {
+        **binary_scores(truth, [row["probability"] for row in test]),
+        **false_positive_scores([row["probability"] for row in unused_ham]),
+    }

@@ -1,0 +1,195 @@
+"""The one training loop: pretraining, classification and instruction tuning hand in what differs."""
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+from tqdm import tqdm
+
+from scratchlm.errors import UserError
+from scratchlm.training.batches import Batch, Batches
+from scratchlm.training.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
+from scratchlm.training.device import warn_if_slow
+from scratchlm.training.optimizer import OptimizerConfig, build_optimizer, learning_rate, set_learning_rate
+from scratchlm.training.signals import stop_on_signal
+from scratchlm.workspace import resumed_with_other_code
+
+ModelT = TypeVar("ModelT", bound=nn.Module)
+
+
+class TrainingConfig(OptimizerConfig):
+    """What every training needs, whatever its batches and its loss."""
+
+    seed: int = Field(ge=0)
+    micro_batch_size: int = Field(gt=0)
+    eval_every_steps: int = Field(gt=0)
+    save_every_steps: int = Field(gt=0)
+    keep: Literal["last", "best"]
+    precision: Literal["float32", "bfloat16"]
+
+
+def train(
+    model: ModelT,
+    batches: Batches,
+    loss_fn: Callable[[ModelT, Batch], torch.Tensor],
+    evaluate: Callable[[ModelT], dict[str, float]],
+    config: TrainingConfig,
+    steps: int,
+    folder: Path,
+    sample: Callable[[ModelT], list[dict[str, Any]]] | None = None,
+) -> tuple[Progress, dict[str, float]]:
+    """Train in place for `steps` optimizer steps, resuming from `folder`; return what was recorded and the run's speed.
+
+    `loss_fn` gives the sum of a micro-batch's losses; `evaluate` gives metrics with `val_loss` among them; what
+    `sample` gives is kept with the step. One row is recorded at each evaluation. A signal saves and raises
+    KeyboardInterrupt; a loss or gradient that is not finite raises UserError before the step is applied.
+    """
+    device = next(model.parameters()).device
+    warn_if_slow(config.precision, device)
+    optimizer = build_optimizer(model, config)
+    progress = load_checkpoint(folder, model, optimizer)
+    progress.other_code |= resumed_with_other_code(folder)
+    meter = SpeedMeter(progress.step, steps)
+    with stop_on_signal() as stop, meter:
+        while progress.step < steps:
+            set_learning_rate(optimizer, learning_rate(progress.step, steps, config))
+            loss, tokens = accumulate_gradients(model, batches, loss_fn, config, progress.step)
+            norm = nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm).item()
+            stop_if_not_finite(loss, norm, progress.step)
+            optimizer.step()
+            optimizer.zero_grad()
+            record_step(progress, loss, norm)
+            meter.update(loss, tokens)
+            if progress.step % config.eval_every_steps == 0 or progress.step == steps:
+                record_evaluation(progress, model, evaluate, sample, config, steps, folder)
+                meter.report(progress.rows[-1])
+            if stop.received or progress.step % config.save_every_steps == 0 or progress.step == steps:
+                save_checkpoint(folder, model, optimizer, progress)
+            if stop.received:
+                raise KeyboardInterrupt
+    if config.keep == "best":
+        load_best(folder, model)
+    return progress, meter.facts()
+
+
+def accumulate_gradients(
+    model: ModelT,
+    batches: Batches,
+    loss_fn: Callable[[ModelT, Batch], torch.Tensor],
+    config: TrainingConfig,
+    step: int,
+) -> tuple[float, int]:
+    """Add up the gradients of a step's micro-batches; return the mean loss over its targets and the tokens read.
+
+    Dropout of each micro-batch is seeded by (seed, step, micro-step), so it does not depend on what ran before.
+    """
+    device = next(model.parameters()).device
+    total = batches.target_count(step)
+    loss_sum, tokens = torch.zeros((), device=device), 0
+    model.train()
+    for micro_step in range(batches.micro_steps(step)):
+        torch.manual_seed(dropout_seed(config.seed, step, micro_step))
+        batch = batches.micro_batch(step, micro_step).to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            loss = loss_fn(model, batch) / total
+        loss.backward()
+        loss_sum += loss.detach()
+        tokens += int(batch.tokens.numel())
+    return loss_sum.item(), tokens
+
+
+def dropout_seed(seed: int, step: int, micro_step: int) -> int:
+    """A 64-bit seed that is a pure function of its three numbers."""
+    return int(np.random.SeedSequence([seed, step, micro_step]).generate_state(1, np.uint64)[0])
+
+
+def stop_if_not_finite(loss: float, norm: float, step: int) -> None:
+    """Raise UserError before a step that would spoil the weights; the last checkpoint stays as it is."""
+    if not math.isfinite(loss) or not math.isfinite(norm):
+        raise UserError(
+            f"step {step}: loss {loss} or gradient norm {norm} is not finite, the step was not applied; "
+            "lower the learning rate or lengthen the warm-up."
+        )
+
+
+def record_step(progress: Progress, loss: float, norm: float) -> None:
+    """Count a step that was applied."""
+    progress.step += 1
+    progress.loss_sum += loss
+    progress.norm_max = max(progress.norm_max, norm)
+
+
+def record_evaluation(
+    progress: Progress,
+    model: ModelT,
+    evaluate: Callable[[ModelT], dict[str, float]],
+    sample: Callable[[ModelT], list[dict[str, Any]]] | None,
+    config: TrainingConfig,
+    steps: int,
+    folder: Path,
+) -> None:
+    """Add a row with the mean training loss since the last one, the validation metrics, and samples of text."""
+    since = progress.step - (int(progress.rows[-1]["step"]) if progress.rows else 0)
+    row = {"step": progress.step, "train_loss": progress.loss_sum / since, "max_grad_norm": progress.norm_max}
+    row["learning_rate"] = learning_rate(progress.step - 1, steps, config)
+    model.eval()
+    with torch.no_grad():
+        row |= evaluate(model)
+        progress.samples += [{"step": progress.step, **entry} for entry in (sample(model) if sample else [])]
+    progress.rows.append(row)
+    progress.loss_sum = progress.norm_max = 0.0
+    if progress.best_loss is None or row["val_loss"] < progress.best_loss:
+        progress.best_loss, progress.best_step = row["val_loss"], progress.step
+        if config.keep == "best":
+            save_best(folder, model)
+
+
+class SpeedMeter:
+    """A progress bar on a terminal, plain lines elsewhere, and the throughput of this run."""
+
+    def __init__(self, step: int, steps: int) -> None:
+        self.bar = tqdm(total=steps, initial=step, unit="step", disable=None, file=sys.stderr)
+        self.first_step, self.step, self.steps, self.tokens = step, step, steps, 0
+        self.start = time.perf_counter()
+
+    def __enter__(self) -> "SpeedMeter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def update(self, loss: float, tokens: int) -> None:
+        """Count one step."""
+        self.step += 1
+        self.tokens += tokens
+        self.bar.set_postfix_str(f"loss {loss:.3f}, {self.tokens_per_second():,.0f} tokens/s", refresh=False)
+        self.bar.update()
+
+    def report(self, row: dict[str, float]) -> None:
+        """Print one line for an evaluation, below which the bar goes on."""
+        left = (self.steps - self.step) * self.seconds() / (self.step - self.first_step)
+        self.bar.write(
+            f"step {self.step}/{self.steps}: train loss {row['train_loss']:.4f}, val loss {row['val_loss']:.4f}, "
+            f"{self.tokens_per_second():,.0f} tokens/s, {left:,.0f} s left",
+            file=sys.stderr,
+        )
+
+    def seconds(self) -> float:
+        """Seconds since this run of the training began, evaluations included."""
+        return time.perf_counter() - self.start
+
+    def tokens_per_second(self) -> float:
+        """Tokens read a second, padding included."""
+        return self.tokens / max(self.seconds(), 1e-9)
+
+    def facts(self) -> dict[str, float]:
+        """What goes to metrics/runs/."""
+        steps = self.step - self.first_step
+        return {"steps_run": steps, "training_seconds": self.seconds(), "tokens_per_second": self.tokens_per_second()}

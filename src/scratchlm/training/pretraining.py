@@ -1,0 +1,53 @@
+"""Pretraining: a GPT from random weights on token shards, with samples of its text on the way."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from scratchlm.datasets.shards import TokenShards
+from scratchlm.datasets.tokenizers import Tokenizer
+from scratchlm.models.gpt import GPT, GPTConfig, GPTShape
+from scratchlm.models.sampling import SamplingConfig, generate
+from scratchlm.training.batches import TokenBatches
+from scratchlm.training.checkpoint import Progress
+from scratchlm.training.device import pick_device
+from scratchlm.training.evaluation import evaluate_tokens
+from scratchlm.training.loop import TrainingConfig, train
+from scratchlm.training.losses import language_model_loss
+
+
+class PretrainingConfig(GPTShape, TrainingConfig):
+    """Shape of the model, optimization, and what is looked at on the way."""
+
+    steps: int = Field(gt=0)
+    batch_tokens: int = Field(gt=0)
+    eval_tokens: int = Field(gt=0)
+    sample_prompts: list[str]
+    sample: SamplingConfig
+
+
+def pretrain(
+    config: PretrainingConfig, shards: TokenShards, tokenizer: Tokenizer, folder: Path
+) -> tuple[GPT, Progress, dict[str, float]]:
+    """Train on the `train` split, resuming from `folder`; return the model, what was recorded, and the run's speed."""
+    length = config.context_length
+    shape = config.model_dump(include=set(GPTShape.model_fields))
+    model = GPT(GPTConfig(vocab_size=shards.vocab_size, **shape))
+    model.init_weights(config.seed)
+    model.to(pick_device())
+    batches = TokenBatches(shards, length, config.batch_tokens, config.micro_batch_size, config.seed)
+    prompts = [tokenizer.encode(prompt) for prompt in config.sample_prompts]
+
+    def evaluate(model: GPT) -> dict[str, float]:
+        return evaluate_tokens(model, shards, "val", length, config.eval_tokens)
+
+    def sample(model: GPT) -> list[dict[str, Any]]:
+        continuations = generate(model, prompts, config.sample, shards.eot_id)
+        return [
+            {"prompt": prompt, "text": tokenizer.decode(tokens)}
+            for prompt, tokens in zip(config.sample_prompts, continuations, strict=True)
+        ]
+
+    progress, speed = train(model, batches, language_model_loss, evaluate, config, config.steps, folder, sample)
+    return model.eval(), progress, speed

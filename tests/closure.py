@@ -1,0 +1,69 @@
+"""The static import closure of a stage script: the files whose change may change its outputs.
+
+`python -m tests.closure` writes the closures into the deps of dvc.yaml.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = {"scratchlm": ROOT / "src/scratchlm", "pipeline": ROOT / "pipeline"}
+
+
+@cache
+def imported_modules(path: Path) -> frozenset[str]:
+    """Every module that a file names in an import, at the top or inside a function."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(names)
+
+
+def module_file(name: str) -> Path | None:
+    """The file of one of our modules; None for packages (their __init__.py hold a docstring only) and for others."""
+    package, *parts = name.split(".")
+    if package not in SOURCES or not parts:
+        return None
+    path = SOURCES[package].joinpath(*parts).with_suffix(".py")
+    return path if path.is_file() else None
+
+
+def import_closure(script: Path) -> list[str]:
+    """The script and every file of ours that it imports, directly or not, relative to the project, sorted."""
+    found: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += [file for name in imported_modules(path) if (file := module_file(name))]
+    return sorted(path.relative_to(ROOT).as_posix() for path in found)
+
+
+def stage_body(stage: dict) -> dict:
+    """What a stage defines, for a plain one and for a matrix."""
+    return stage.get("do", stage)
+
+
+def write_deps() -> None:
+    """Replace the code among the deps of every stage in dvc.yaml by the closure of its script; data deps stay."""
+    yaml = YAML()
+    yaml.width = 200
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    document = yaml.load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    for name, stage in document["stages"].items():
+        body = stage_body(stage)
+        data = [dep for dep in body.get("deps", []) if not str(dep).endswith(".py")]
+        body["deps"] = data + import_closure(ROOT / f"pipeline/{name}.py")
+    with (ROOT / "dvc.yaml").open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
+
+
+if __name__ == "__main__":
+    write_deps()

@@ -1,0 +1,147 @@
+"""Sources become files with a manifest, and files become documents."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scratchlm.artifacts import read_json, sha256_file
+from scratchlm.datasets import corpus
+from scratchlm.datasets.corpus import CorpusConfig, fetch_corpus, read_documents
+from scratchlm.datasets.sources import TEXTS, FileSource
+from scratchlm.errors import UserError
+
+REVISION = "b4325f019c648b1641a1784748667e8b74e5e064"
+
+
+def config(*sources: str | FileSource, max_files: int = 1) -> CorpusConfig:
+    return CorpusConfig(sources=list(sources), openwebtext_revision=REVISION, openwebtext_max_files=max_files)
+
+
+def own_file(path: Path, content: str | bytes) -> FileSource:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return FileSource(url=str(path), sha256=sha256_file(path))
+
+
+def write_parquet(path: Path, texts: list[str | None], column: str = "text") -> Path:
+    pq.write_table(pa.table({column: texts}), path)
+    return path
+
+
+def test_books_come_from_the_mirror_with_a_manifest_written_last(project: Path, mirror: Path):
+    manifest = fetch_corpus(config("tinyshakespeare", "the_verdict"), project / "corpus")
+    assert read_json(project / "corpus/manifest.json") == manifest
+    assert [file["name"] for file in manifest["files"]] == ["the_verdict.txt", "tinyshakespeare.txt"]
+    for file in manifest["files"]:
+        path = project / "corpus" / file["name"]
+        source = TEXTS[path.stem]
+        assert (file["url"], file["sha256"], file["licence"]) == (source.urls[0], source.sha256, source.licence)
+        assert (file["bytes"], file["sha256"]) == (path.stat().st_size, sha256_file(path))
+
+
+def test_the_order_of_the_sources_does_not_matter(project: Path):
+    files = [own_file(project / name, name) for name in ("b.txt", "a.jsonl")]
+    first = fetch_corpus(config(*files), project / "first")
+    assert fetch_corpus(config(*reversed(files)), project / "second") == first
+
+
+def test_openwebtext_is_fetched_file_by_file_at_the_pinned_revision(
+    project: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = project / "mirror/huggingface.co/datasets/Skylion007/openwebtext/resolve" / REVISION / "plain_text"
+    folder.mkdir(parents=True)
+    local = shared / "corpora/openwebtext-1000/train-00000-of-00001.parquet"
+    for index in range(2):
+        (folder / f"train-{index:05d}-of-00080.parquet").symlink_to(local)
+    monkeypatch.setenv("SCRATCHLM_MIRROR", "mirror")
+    files = fetch_corpus(config("openwebtext", max_files=2), project / "corpus")["files"]
+    assert [file["name"] for file in files] == [
+        "openwebtext-train-00000-of-00080.parquet",
+        "openwebtext-train-00001-of-00080.parquet",
+    ]
+    assert {file["sha256"] for file in files} == {sha256_file(local)}
+
+
+def test_a_killed_run_keeps_the_files_that_it_had(project: Path, monkeypatch: pytest.MonkeyPatch):
+    files = [own_file(project / f"{name}.txt", name) for name in "abc"]
+    fetched = []
+
+    def fetch(urls: tuple[str, ...], sha256: str, target: Path) -> str:
+        fetched.append(Path(urls[0]).name)
+        if fetched == ["a.txt", "b.txt"]:
+            raise KeyboardInterrupt
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(Path(urls[0]).read_bytes())
+        return sha256
+
+    monkeypatch.setattr(corpus, "fetch", fetch)
+    with pytest.raises(KeyboardInterrupt):
+        fetch_corpus(config(*files), project / "corpus")
+    assert not (project / "corpus").exists()
+    fetch_corpus(config(*files), project / "corpus")
+    assert fetched == ["a.txt", "b.txt", "b.txt", "c.txt"]
+
+
+def test_a_file_that_waits_damaged_is_fetched_again(project: Path):
+    source = own_file(project / "a.txt", "good")
+    fetch_corpus(config(source), project / "corpus")
+    for path in (project / ".work/corpus").glob("*.txt"):
+        path.write_text("bad")
+    fetch_corpus(config(source), project / "corpus")
+    assert (project / "corpus/a.txt").read_text() == "good"
+
+
+def test_unknown_names_kinds_and_doubles_are_refused_by_name(project: Path):
+    with pytest.raises(UserError, match="'shakespeare', which is none of package_docs, openwebtext, tinyshakespeare"):
+        fetch_corpus(config("shakespeare"), project / "corpus")
+    with pytest.raises(UserError, match=r"notes\.pdf ends in '\.pdf', a corpus file in one of \.parquet, \.jsonl"):
+        fetch_corpus(config(own_file(project / "notes.pdf", "")), project / "corpus")
+    twins = [own_file(project / folder / "a.txt", folder) for folder in ("one", "two")]
+    with pytest.raises(UserError, match=r"two files the name a\.txt"):
+        fetch_corpus(config(*twins), project / "corpus")
+
+
+def test_parquet_jsonl_and_text_give_the_same_documents(tmp_path: Path):
+    texts = ["one\n", "zwei\u2028", "three 3️⃣\r\n", "<|endoftext|>"]
+    own_file(tmp_path / "a.jsonl", '{"text": "one\\n"}\n{"id": 7, "text": "zwei\u2028"}\n'
+             '{"text": "three 3️⃣\\r\\n"}\n{"text": ""}\n{"text": "<|endoftext|>"}')
+    assert list(read_documents(write_parquet(tmp_path / "a.parquet", [*texts[:2], "", *texts[2:]]))) == texts
+    assert list(read_documents(tmp_path / "a.jsonl")) == texts
+    for index, text in enumerate(texts[:2]):
+        own_file(tmp_path / f"{index}.txt", text)
+        assert list(read_documents(tmp_path / f"{index}.txt")) == [text]
+
+
+def test_a_gutenberg_book_is_read_without_bom_carriage_returns_header_and_footer(mirror: Path):
+    (book,) = read_documents(mirror / "www.gutenberg.org/cache/epub/1661/pg1661.txt")
+    assert book.startswith("The Adventures of Sherlock Holmes\n\nby Arthur Conan Doyle\n")
+    assert book.endswith("considerable success.\n")
+    assert "\r" not in book
+    assert "Gutenberg" not in book
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", b"caf\xe9", r"a\.txt is no UTF-8 text: .*0xe9"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": "caf\xe9"}\n', r"a\.jsonl, line 2 is no JSON in UTF-8"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": "b"\n', r"a\.jsonl, line 2 is no JSON"),
+        ("a.jsonl", b'{"body": "a"}\n', r"a\.jsonl: the `text` of a document is None"),
+        ("a.jsonl", b'"a"\n', r"a\.jsonl: the `text` of a document is None"),
+        ("a.jsonl", b'{"text": "\\ud800"}\n', r"a\.jsonl: document 1 is no UTF-8 text .*surrogate"),
+        ("a.parquet", b"PAR1", r"a\.parquet is no readable Parquet file"),
+    ],
+)
+def test_a_damaged_file_is_named(name: str, content: bytes, message: str, tmp_path: Path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        list(read_documents(tmp_path / name))
+
+
+def test_a_parquet_file_without_texts_is_named(tmp_path: Path):
+    with pytest.raises(UserError, match=r"a\.parquet has no column `text`, only body"):
+        list(read_documents(write_parquet(tmp_path / "a.parquet", ["a"], column="body")))
+    with pytest.raises(UserError, match=r"a\.parquet: the `text` of a document is None"):
+        list(read_documents(write_parquet(tmp_path / "a.parquet", ["a", None])))

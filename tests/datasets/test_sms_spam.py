@@ -1,0 +1,172 @@
+"""SMS spam: UCI's file is read whole, and no message stands in two of the written files."""
+
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from scratchlm.datasets import sms_spam
+from scratchlm.datasets.sms_spam import (
+    GroupBy,
+    SplitConfig,
+    extract_sms_spam,
+    group_key,
+    length_histogram,
+    read_sms_spam,
+    read_split,
+    split_sms_spam,
+    write_sms_spam,
+)
+from scratchlm.errors import UserError
+
+ARCHIVE = "archive.ics.uci.edu/static/public/228/sms+spam+collection.zip"
+CONFIG = SplitConfig(seed=0, group_by="masked_digits", balance="undersample", train_fraction=0.7, val_fraction=0.1)
+ODD_TEXTS = [
+    '"',
+    'a "b", c',
+    "a,b",
+    "NA",
+    "null",
+    " lead",
+    "trail ",
+    "a\tb",
+    "a\rb",
+    "a\u2028b\x85c",
+    "\\n",
+    "=1+1",
+    "1e5",
+    "é",
+]
+
+
+@pytest.fixture(scope="module")
+def uci(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    path = tmp_path_factory.mktemp("uci") / "sms_spam.tsv"
+    extract_sms_spam(shared / "mirror" / ARCHIVE, path)
+    return read_sms_spam(path)
+
+
+def some_messages(ham: int, spam: int) -> pd.DataFrame:
+    rows = [("ham", f"{'see you ' * number}") for number in range(1, ham + 1)]
+    return pd.DataFrame(
+        rows + [("spam", f"{'win ' * number}") for number in range(1, spam + 1)], columns=["label", "text"]
+    )
+
+
+def write_lines(path: Path, *lines: str) -> Path:
+    path.write_bytes("".join(line + "\n" for line in lines).encode())
+    return path
+
+
+def test_the_uci_file_is_read_whole(uci: pd.DataFrame):
+    assert uci["label"].value_counts().to_dict() == {"ham": 4827, "spam": 747}
+    assert uci.duplicated().to_list().count(True) == 403
+    assert len(set(uci["text"])) == 5171
+
+
+@pytest.mark.parametrize(("group_by", "spam"), [("text", 653), ("normalized", 642), ("masked_digits", 623)])
+def test_no_text_stands_in_two_splits(uci: pd.DataFrame, group_by: GroupBy, spam: int):
+    frames, counts = split_sms_spam(uci, CONFIG.model_copy(update={"group_by": group_by}))
+    keys = [group_key(text, group_by) for frame in frames.values() for text in frame["text"]]
+    assert len(keys) == len(set(keys)) == counts["distinct_ham"] + counts["distinct_spam"]
+    assert counts["distinct_spam"] == spam
+    assert counts[f"leaks_{group_by}"] == counts["leaks_text"] == 0
+
+
+def test_splits_are_balanced_stratified_and_complete(uci: pd.DataFrame):
+    frames, counts = split_sms_spam(uci, CONFIG)
+    assert {name: frame["label"].value_counts().to_dict() for name, frame in frames.items()} == {
+        "train": {"ham": 436, "spam": 436},
+        "val": {"ham": 62, "spam": 62},
+        "test": {"ham": 125, "spam": 125},
+        "unused_ham": {"ham": 3894},
+    }
+    assert (counts["messages"], counts["ham"], counts["spam"], counts["duplicate_rows"]) == (5574, 4827, 747, 403)
+    assert counts["unused_ham"] == 3894
+
+
+def test_labels_are_mixed_within_a_split(uci: pd.DataFrame):
+    frames, _ = split_sms_spam(uci, CONFIG)
+    assert frames["test"]["label"].iloc[:50].nunique() == 2
+
+
+def test_the_seed_alone_determines_the_split(uci: pd.DataFrame):
+    first, again, other = (
+        split_sms_spam(uci, CONFIG.model_copy(update={"seed": seed}))[0]["train"] for seed in (0, 0, 1)
+    )
+    assert first.equals(again)
+    assert set(first["text"]) != set(other["text"])
+
+
+def test_groups_are_as_wide_as_asked():
+    near = ["Call  08712 NOW", "call 08713 now", "ＣＡＬＬ 08712 now"]
+    assert len({group_key(text, "text") for text in near}) == 3
+    assert len({group_key(text, "normalized") for text in near}) == 2
+    assert {group_key(text, "masked_digits") for text in near} == {"call 00000 now"}
+
+
+def test_a_group_with_both_labels_is_dropped_and_counted():
+    conflict = pd.DataFrame([("ham", "Free!"), ("spam", "free!")], columns=["label", "text"])
+    frames, counts = split_sms_spam(pd.concat([some_messages(20, 15), conflict]), CONFIG)
+    assert counts["conflicting_groups"] == 1
+    assert not any("free!" in frame["text"].str.casefold().tolist() for frame in frames.values())
+
+
+def test_more_spam_than_ham_is_refused():
+    with pytest.raises(UserError, match="10 distinct ham and 12 spam"):
+        split_sms_spam(some_messages(10, 12), CONFIG)
+
+
+def test_odd_texts_survive_files_and_any_csv_reader(tmp_path: Path):
+    messages = pd.DataFrame({"label": "ham", "text": ODD_TEXTS})
+    raw = write_lines(tmp_path / "raw.tsv", *("ham\t" + text for text in ODD_TEXTS))
+    assert read_sms_spam(raw)["text"].tolist() == ODD_TEXTS
+    write_sms_spam(tmp_path, {"train": messages})
+    assert read_split(tmp_path / "train.csv").to_dict() == messages.to_dict()
+    plain = pd.read_csv(tmp_path / "train.csv", keep_default_na=False)
+    assert plain["text"].tolist() == ODD_TEXTS
+
+
+def test_windows_files_are_read_as_others(tmp_path: Path):
+    path = write_lines(tmp_path / "raw.tsv", "\ufeffham\thello\r", "spam\twin\r", "\r")
+    assert read_sms_spam(path).to_numpy().tolist() == [["ham", "hello"], ["spam", "win"]]
+
+
+@pytest.mark.parametrize("line", ["eggs\thello", "ham hello", "ham\t", "ham\t ", "spam"])
+def test_a_line_of_another_form_is_named(tmp_path: Path, line: str):
+    path = write_lines(tmp_path / "raw.tsv", "ham\thello", line)
+    with pytest.raises(UserError, match="line 2 is"):
+        read_sms_spam(path)
+
+
+def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path):
+    (tmp_path / "raw.tsv").write_bytes(b"ham\t\xa3100\n")
+    with pytest.raises(UserError, match="is not UTF-8"):
+        read_sms_spam(tmp_path / "raw.tsv")
+
+
+def test_a_plain_file_needs_no_archive(tmp_path: Path):
+    extract_sms_spam(write_lines(tmp_path / "plain", "ham\thello"), tmp_path / "raw/out.tsv")
+    assert (tmp_path / "raw/out.tsv").read_bytes() == b"ham\thello\n"
+
+
+def test_an_archive_that_is_too_large_broken_or_another_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sms_spam, "MAX_BYTES", 1_000)
+    bomb, other, broken = (tmp_path / name for name in ("bomb.zip", "other.zip", "broken.zip"))
+    for path, member in {bomb: sms_spam.ARCHIVE_MEMBER, other: "../evil"}.items():
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(member, b"ham\thello\n" * 1_000)
+    broken.write_bytes(bomb.read_bytes().replace(b"SMSSpamCollection", b"SMSSpamCollectiom", 1))
+    for path, message in {bomb: "larger than 1,000 bytes", other: "no member", broken: "cannot be read"}.items():
+        with pytest.raises(UserError, match=message):
+            extract_sms_spam(path, tmp_path / "out.tsv")
+    assert not (tmp_path / "out.tsv").exists()
+
+
+def test_the_histogram_counts_every_message(uci: pd.DataFrame):
+    rows = length_histogram(uci)
+    assert (sum(row["ham"] for row in rows), sum(row["spam"] for row in rows)) == (4827, 747)
+    assert [row["length"] for row in rows[:3]] == [0, 20, 40]
+    longest = pd.DataFrame({"label": ["spam"], "text": ["x" * 10**6]})
+    assert length_histogram(longest)[-1] == {"length": 1_000, "ham": 0, "spam": 1}

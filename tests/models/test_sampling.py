@@ -1,0 +1,133 @@
+"""Generation: what a row holds does not depend on caching, padding, or the rows beside it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from scratchlm.artifacts import write_json
+from scratchlm.errors import UserError
+from scratchlm.models.gpt import GPT, GPTConfig
+from scratchlm.models.sampling import SamplingConfig, generate, next_token_probabilities
+from scratchlm.models.storage import save_model
+
+CONFIG = GPTConfig(n_layer=2, n_head=2, n_embd=16, context_length=24, vocab_size=40)
+PROMPTS = [[5, 6, 7, 8, 9, 10, 11], [1], [2, 3, 4], [12, 13, 14, 15], [39, 38], [0, 0, 0, 0, 0, 0, 0, 0, 0]]
+GREEDY = SamplingConfig(max_new_tokens=12, temperature=0.0, top_k=None, seed=0)
+DRAWN = SamplingConfig(max_new_tokens=12, temperature=1.0, top_k=None, seed=7)
+
+
+@pytest.fixture(scope="module")
+def model() -> GPT:
+    """Random weights large enough that the tokens vary."""
+    model = GPT(CONFIG)
+    model.init_weights(seed=0)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter *= 1 if "ln_" in name else 20
+    return model
+
+
+@torch.no_grad()
+def greedy_without_cache(model: GPT, prompt: list[int], count: int) -> list[int]:
+    """The most probable token, again and again, the whole text read anew each time."""
+    tokens = list(prompt)
+    for _ in range(count):
+        tokens.append(int(model.eval()(torch.tensor([tokens]))[0, -1].argmax()))
+    return tokens[len(prompt) :]
+
+
+def test_greedy_text_is_that_of_the_uncached_model(model: GPT):
+    rows = generate(model, PROMPTS, GREEDY, batch_size=4)
+    assert rows == [greedy_without_cache(model, prompt, 12) for prompt in PROMPTS]
+    assert len({tuple(row) for row in rows}) == len(PROMPTS)
+
+
+def test_greedy_text_is_that_of_transformers(model: GPT, tmp_path: Path):
+    from transformers import GPT2LMHeadModel
+
+    write_json(tmp_path / "tokenizer/tokenizer.json", {"added_tokens": [{"content": "<|endoftext|>", "id": 0}]})
+    write_json(tmp_path / "tokenizer/tokenizer_config.json", {})
+    save_model(model, tmp_path / "model", tokenizer=tmp_path / "tokenizer", card="")
+    reference = GPT2LMHeadModel.from_pretrained(tmp_path / "model")
+    rows = generate(model, PROMPTS, GREEDY, stop_id=0)
+    for prompt, row in zip(PROMPTS, rows, strict=True):
+        tokens = torch.tensor([prompt])
+        theirs = reference.generate(tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=12, do_sample=False)
+        assert row == [token for token in theirs[0, len(prompt) :].tolist() if token != 0]
+
+
+def test_a_drawn_row_does_not_depend_on_the_rows_beside_it(model: GPT):
+    together = generate(model, PROMPTS, DRAWN)
+    assert together == generate(model, PROMPTS, DRAWN, batch_size=2)
+    alone = [generate(model, [prompt], DRAWN, seeds=[7 + row])[0] for row, prompt in enumerate(PROMPTS)]
+    assert together == alone
+
+
+def test_rows_with_the_same_prompt_differ_by_their_seed_alone(model: GPT):
+    first, second, third = generate(model, [[1, 2]] * 3, DRAWN, seeds=[1, 2, 1])
+    assert first == third != second
+
+
+def test_a_drawn_text_leaves_the_global_generator_alone(model: GPT):
+    before = torch.get_rng_state()
+    generate(model, PROMPTS, DRAWN)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_row_ends_before_the_stop_token(model: GPT):
+    whole = generate(model, PROMPTS, GREEDY)
+    stop_id = whole[0][5]
+    for row, stopped in zip(whole, generate(model, PROMPTS, GREEDY, stop_id), strict=True):
+        assert stopped == (row[: row.index(stop_id)] if stop_id in row else row)
+
+
+def test_text_ends_where_the_context_is_full_whatever_stands_beside_it(model: GPT):
+    sampling = DRAWN.model_copy(update={"max_new_tokens": 20})
+    rows = generate(model, PROMPTS, sampling, seeds=[1] * len(PROMPTS))
+    assert [len(row) for row in rows] == [min(20, 24 - len(prompt)) for prompt in PROMPTS]
+    assert rows == [generate(model, [prompt], sampling, seeds=[1])[0] for prompt in PROMPTS]
+
+
+def test_frequencies_are_the_probabilities(model: GPT):
+    one = SamplingConfig(max_new_tokens=1, temperature=0.8, top_k=5, seed=0)
+    tokens = torch.tensor(generate(model, [PROMPTS[0]] * 2000, one, batch_size=500)).flatten()
+    with torch.no_grad():
+        expected = next_token_probabilities(model(torch.tensor([PROMPTS[0]]))[0, -1], 0.8, top_k=5)
+    assert (tokens.bincount(minlength=40) / 2000 - expected).abs().max() < 0.04  # more than 3 standard deviations
+
+
+def test_temperature_divides_the_logits():
+    logits = torch.tensor([[1.0, 3.0, 2.0], [100.0, -100.0, 100.0]])
+    for temperature in (0.1, 1.0, 5.0):
+        expected = (logits.double() / temperature).softmax(dim=-1)
+        torch.testing.assert_close(next_token_probabilities(logits, temperature), expected)
+
+
+def test_a_tiny_temperature_takes_the_largest_logit():
+    assert next_token_probabilities(torch.tensor([1.0, 3.0, 2.0]), 1e-300).tolist() == [0, 1, 0]
+
+
+def test_top_k_keeps_the_k_largest_and_their_ratios():
+    logits = torch.randn(50, generator=torch.Generator().manual_seed(0))
+    kept = next_token_probabilities(logits, 1.0, top_k=3)
+    largest = logits.topk(3).indices
+    assert set(kept.nonzero().flatten().tolist()) == set(largest.tolist())
+    torch.testing.assert_close(kept[largest], logits.double()[largest].softmax(dim=-1))
+    torch.testing.assert_close(next_token_probabilities(logits, 1.0, top_k=99), logits.double().softmax(dim=-1))
+
+
+def test_top_1_is_greedy(model: GPT):
+    assert generate(model, PROMPTS, DRAWN.model_copy(update={"top_k": 1})) == generate(model, PROMPTS, GREEDY)
+
+
+def test_no_prompt_gives_no_text(model: GPT):
+    assert generate(model, [], GREEDY) == []
+
+
+def test_a_prompt_that_cannot_be_continued_is_refused(model: GPT):
+    with pytest.raises(UserError, match="prompt 2 of 2 is empty"):
+        generate(model, [[1], []], GREEDY)
+    with pytest.raises(UserError, match=r"prompt 1 of 1 has 24 tokens, the model's context_length of 24 must also"):
+        generate(model, [[1] * 24], GREEDY)
+    assert len(generate(model, [[1] * 23], GREEDY)[0]) == 1

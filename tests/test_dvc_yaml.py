@@ -1,0 +1,97 @@
+"""dvc.yaml, the scripts, params.yaml and the recipes say the same thing."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from scratchlm.params import Schema, read_params, read_yaml
+from scratchlm.recipes import recipe_names, recipe_text
+from tests.closure import ROOT, import_closure, stage_body
+
+STAGES = read_yaml(ROOT / "dvc.yaml")["stages"]
+SCRIPTS = {path.stem: path for path in (ROOT / "pipeline").glob("*.py") if path.stem != "__init__"}
+
+
+def listed(body: dict, *kinds: str) -> list[str]:
+    """The paths of some kinds (deps, outs, metrics, plots) of a stage."""
+    entries = [entry for kind in kinds for entry in body.get(kind, [])]
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+def params_schema(stage: str) -> type[Schema] | None:
+    """The schema with which a script reads its section."""
+    calls = [node for node in ast.walk(ast.parse(SCRIPTS[stage].read_text())) if isinstance(node, ast.Call)]
+    for call in calls:
+        if isinstance(call.func, ast.Name) and call.func.id == "read_params":
+            name, schema = call.args
+            assert isinstance(name, ast.Constant)
+            assert name.value == stage
+            assert isinstance(schema, ast.Name)
+            return getattr(importlib.import_module(f"pipeline.{stage}"), schema.id)
+    return None
+
+
+def path_constants(stage: str) -> list[str]:
+    """The module-level `NAME = Path("...")` of a script."""
+    return re.findall(r'^[A-Z_]+ = Path\("([^"]+)"\)', SCRIPTS[stage].read_text(), flags=re.MULTILINE)
+
+
+def test_every_stage_has_a_script_and_every_script_a_stage():
+    assert set(STAGES) == set(SCRIPTS)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_are_the_import_closure_of_the_script(stage: str):
+    code = [dep for dep in stage_body(STAGES[stage])["deps"] if dep.endswith(".py")]
+    assert code == import_closure(SCRIPTS[stage]), "run `make deps`"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_command_section_and_metrics_carry_the_name_of_the_stage(stage: str):
+    body = stage_body(STAGES[stage])
+    suffix = " ${item}" if "matrix" in STAGES[stage] else ""
+    assert body["cmd"].startswith(f"python -m pipeline.{stage}")
+    assert body["desc"].endswith(".")
+    if params_schema(stage):
+        assert body["params"] == [stage]
+    metrics = [Path(path).name for path in listed(body, "metrics")]
+    assert metrics in ([], [f"{stage}.json"], [f"{stage}_{suffix.strip()}.json"])
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_path_of_a_script_is_a_dep_or_an_output(stage: str):
+    paths = [
+        re.sub(r"\$\{[^}]*\}.*", "", path)
+        for path in listed(stage_body(STAGES[stage]), "deps", "outs", "metrics", "plots")
+    ]
+    for constant in path_constants(stage):
+        assert any(path.startswith(constant) or constant.startswith(path.rstrip("/") + "/") for path in paths), constant
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_outputs_are_never_persistent_and_only_metrics_and_plots_stand_in_git(stage: str):
+    body = stage_body(STAGES[stage])
+    for kind, cached in {"outs": True, "metrics": False, "plots": False}.items():
+        for entry in body.get(kind, []):
+            options = next(iter(entry.values())) if isinstance(entry, dict) else {}
+            assert not options.get("persist")
+            assert options.get("cache", True) is cached, entry
+
+
+def test_params_are_the_sample_recipe():
+    assert (ROOT / "params.yaml").read_text() == recipe_text("sample")
+
+
+@pytest.mark.parametrize("recipe", recipe_names())
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_recipe_validates_and_no_section_is_unread(recipe: str, stage: str, tmp_path: Path):
+    params = tmp_path / "params.yaml"
+    params.write_text(recipe_text(recipe))
+    schema = params_schema(stage)
+    if schema:
+        read_params(stage, schema, params)
+    sections = {name for name in STAGES if params_schema(name)}
+    assert set(read_yaml(params)) == sections

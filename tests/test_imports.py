@@ -1,0 +1,68 @@
+"""Imports point one way, and importing does no work."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.closure import ROOT, SOURCES, imported_modules
+
+LAYERS = [
+    {"cli"},
+    {"training", "baselines", "judging", "reporting"},
+    {"models", "datasets"},
+    {"artifacts", "errors", "params", "recipes", "stages", "statistics", "workspace"},
+]
+FILES = sorted(SOURCES["scratchlm"].rglob("*.py"))
+HEAVY = {"tensorflow", "matplotlib", "openai", "datasets"}
+
+
+def layer(name: str) -> int:
+    """The number of the layer of a part of scratchlm, 0 at the top."""
+    return next(number for number, parts in enumerate(LAYERS) if name in parts)
+
+
+def own_part(path: Path) -> str:
+    """The part of scratchlm that a file belongs to: a package, or a module at the top."""
+    return path.relative_to(SOURCES["scratchlm"]).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.stem != "__init__"], ids=lambda path: path.stem)
+def test_imports_point_down(path: Path):
+    part = own_part(path)
+    for name in imported_modules(path):
+        package, *rest = name.split(".")
+        if package != "scratchlm" or not rest:
+            continue
+        assert layer(part) <= layer(rest[0]), f"{part} imports {name}"
+        assert {part, rest[0]} != {"models", "datasets"}, f"{part} imports {name}"
+    assert "pipeline" not in {name.split(".")[0] for name in imported_modules(path)}
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES["pipeline"].glob("*.py")), ids=lambda path: path.stem)
+def test_nobody_imports_a_stage(path: Path):
+    assert "pipeline" not in {name.split(".")[0] for name in imported_modules(path)}
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.stem == "__init__"], ids=lambda path: path.parent.name)
+def test_packages_hold_only_a_docstring(path: Path):
+    body = ast.parse(path.read_text()).body
+    assert len(body) == 1
+    assert isinstance(body[0], ast.Expr)
+
+
+def test_datasets_has_no_torch():
+    for path in SOURCES["scratchlm"].glob("datasets/*.py"):
+        assert "torch" not in {name.split(".")[0] for name in imported_modules(path)}, path
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "finetune_classifier", "finetune_instruct"])
+def test_a_training_stage_imports_where_dvc_tensorflow_and_datasets_are_absent(stage: str):
+    """One fresh interpreter in which these packages cannot be imported."""
+    blocked = "; ".join(f"sys.modules[{name!r}] = None" for name in ("dvc", "tensorflow", "datasets"))
+    command = f"import sys; {blocked}; import pipeline.{stage}"
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+    done = subprocess.run([sys.executable, "-c", command], env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr

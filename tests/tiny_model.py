@@ -1,0 +1,56 @@
+"""A model directory as the pipeline writes it, tiny: a byte for each token, and a GPT that can be taught one reply."""
+
+from pathlib import Path
+
+import torch
+from tokenizers import pre_tokenizers
+from torch.nn import functional as F
+
+from scratchlm.datasets.tokenizers import END_OF_TEXT, write_byte_pair_tokenizer
+from scratchlm.models.gpt import GPT, GPTConfig
+from scratchlm.models.storage import save_model
+
+VOCAB_SIZE = 257
+
+
+def byte_tokenizer(directory: Path) -> Path:
+    """A tokenizer folder: a BPE without merges, whose tokens are the 256 bytes and end of text."""
+    directory.mkdir(parents=True)
+    characters = [*sorted(pre_tokenizers.ByteLevel.alphabet()), END_OF_TEXT]
+    write_byte_pair_tokenizer(directory, {character: index for index, character in enumerate(characters)}, [])
+    return directory
+
+
+def tiny_gpt(context_length: int = 2_048) -> GPT:
+    """A new model for the byte tokenizer."""
+    shape = {"n_layer": 1, "n_head": 2, "n_embd": 32, "context_length": context_length, "dropout": 0.0}
+    model = GPT(GPTConfig(vocab_size=VOCAB_SIZE, **shape))
+    model.init_weights(seed=0)
+    return model.eval()
+
+
+def save_tiny_model(directory: Path, model: GPT | None = None, chat_template: str | None = None) -> Path:
+    """Write a model directory; its tokenizer is made beside it."""
+    tokenizer = byte_tokenizer(directory.with_name(f"{directory.name}-tokenizer"))
+    save_model(model or tiny_gpt(), directory, tokenizer=tokenizer, card="A tiny model.\n", chat_template=chat_template)
+    return directory
+
+
+def teach(model: GPT, tokens: list[int]) -> GPT:
+    """Train until each of `tokens`, all different, is followed by the next one, whatever stands before it.
+
+    Attention and positions are silenced: only the last token counts.
+    """
+    assert len(set(tokens)) == len(tokens)
+    for ignored in (model.wpe.weight, model.h[0].attn.c_proj.weight):
+        ignored.data.zero_()
+        ignored.requires_grad_(False)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.01)
+    targets = torch.tensor(tokens[1:])
+    for _ in range(200):
+        loss = F.cross_entropy(model(torch.tensor([tokens[:-1]]))[0], targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.01, loss.item()
+    return model

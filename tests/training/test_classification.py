@@ -1,0 +1,81 @@
+"""A classifier learns what it is shown, moves only what trains, and resumes with the same bits."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from scratchlm.artifacts import write_json
+from scratchlm.models.lora import LoRAConfig
+from scratchlm.training.classification import ClassificationConfig, MessageClassifier, score_predictions
+from tests.training.conftest import ByteTokenizer, byte_model, tiny_config
+
+LABELS = ("ham", "spam")
+FRAME = pd.DataFrame(
+    {"label": ["ham", "spam"] * 8, "text": [f"{word} {n}" for n in range(8) for word in ("see you", "WIN NOW")]}
+)
+
+
+def classifier(part: str, **changes: object) -> MessageClassifier:
+    values = tiny_config(keep="best", eval_every_steps=4).model_dump() | {
+        "base": "pretrained",
+        "train": part,
+        "lora": LoRAConfig(r=2, alpha=4.0),
+        "dropout": 0.0,
+        "epochs": 3,
+        "batch_size": 4,
+        "max_tokens": 16,
+    }
+    config = ClassificationConfig.model_validate(values | changes)
+    return MessageClassifier(byte_model(), ByteTokenizer(), LABELS, config)
+
+
+def fit(made: MessageClassifier, folder: Path):
+    folder.mkdir(exist_ok=True)
+    write_json(folder / "code.json", {})
+    return made.fit(FRAME, FRAME, folder)
+
+
+def test_it_learns_two_kinds_of_messages(tmp_path: Path):
+    made = classifier("all", epochs=10)
+    fit(made, tmp_path)
+    rows = made.predict(FRAME)
+    assert [row["predicted"] for row in rows] == list(FRAME["label"])
+    assert [row["text"] for row in rows] == list(FRAME["text"])
+    scores = score_predictions(rows, rows[::2])
+    assert (scores["accuracy"], scores["f1"], scores["false_positive_rate"]) == (1.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("part", "moved"),
+    [("head", ("score.",)), ("last_block", ("score.", "trunk.h.1.", "trunk.ln_f.")), ("lora", ("score.", "lora_"))],
+)
+def test_what_is_frozen_keeps_every_bit(tmp_path: Path, part: str, moved: tuple[str, ...]):
+    made = classifier(part)
+    before = {name: tensor.clone() for name, tensor in made.model.state_dict().items()}
+    fit(made, tmp_path)
+    for name, tensor in made.model.state_dict().items():
+        assert torch.equal(tensor, before[name]) != any(prefix in name for prefix in moved), name
+
+
+def test_a_stopped_fine_tuning_ends_with_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = classifier("all", dropout=0.0)
+    fit(whole, tmp_path / "whole")
+    stopped = classifier("all")
+    calls = 0
+
+    def predict(*arguments: object) -> dict[str, float]:
+        nonlocal calls
+        calls += 1
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("scratchlm.training.classification.evaluate_classes", predict)
+        with pytest.raises(KeyboardInterrupt):
+            fit(stopped, tmp_path / "stopped")
+    resumed = classifier("all")
+    fit(resumed, tmp_path / "stopped")
+    assert calls == 1
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name

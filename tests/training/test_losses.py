@@ -1,0 +1,33 @@
+"""Losses equal torch's cross-entropy over all positions."""
+
+import torch
+from torch.nn import functional as F
+
+from scratchlm.models.classifier import GPTClassifier
+from scratchlm.training.batches import IGNORED, Batch
+from scratchlm.training.losses import classification_loss, language_model_loss
+from tests.training.conftest import tiny_model
+
+
+def test_logits_only_where_there_is_a_target_give_the_same_loss_and_gradients():
+    model = tiny_model(dropout=0.0)
+    tokens = torch.randint(17, (3, 8), generator=torch.Generator().manual_seed(0))
+    targets = tokens.roll(-1, 1)
+    targets[:, ::2] = IGNORED
+    loss = language_model_loss(model, Batch(tokens, targets, torch.full((3,), 8)))
+    loss.backward()
+    ours = model.wte.weight.grad
+    model.zero_grad()
+    plain = F.cross_entropy(model(tokens).flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+    plain.backward()
+    torch.testing.assert_close(loss, plain)
+    torch.testing.assert_close(ours, model.wte.weight.grad)
+
+
+def test_the_class_loss_reads_the_last_real_token():
+    model = GPTClassifier(tiny_model(dropout=0.0), 2)
+    model.init_head(0)
+    tokens, lengths, classes = torch.tensor([[1, 2, 3], [4, 0, 0]]), torch.tensor([3, 1]), torch.tensor([1, 0])
+    logits = model.score(torch.stack([model.trunk.hidden(tokens)[0, 2], model.trunk.hidden(tokens)[1, 0]]))
+    expected = F.cross_entropy(logits, classes, reduction="sum")
+    torch.testing.assert_close(classification_loss(model, Batch(tokens, classes, lengths)), expected)

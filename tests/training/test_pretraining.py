@@ -1,0 +1,32 @@
+"""Pretraining: from shards and parameters to a model that predicts better than chance."""
+
+import math
+from pathlib import Path
+
+from scratchlm.artifacts import write_json
+from scratchlm.models.sampling import SamplingConfig
+from scratchlm.training.pretraining import PretrainingConfig, pretrain
+from tests.training.conftest import ByteTokenizer, MemoryShards, tiny_config
+
+
+def test_a_model_is_trained_and_sampled(shards: MemoryShards, tmp_path: Path):
+    text = b"the cat sat on the mat. " * 40
+    shards.vocab_size, shards.eot_id = 257, 256
+    shards.splits = {
+        "train": ByteTokenizer().encode_to_numpy(text.decode()),
+        "val": ByteTokenizer().encode_to_numpy("the mat. " * 9),
+    }
+    shape = {"n_layer": 1, "n_head": 2, "n_embd": 16, "context_length": 8, "dropout": 0.0}
+    config = PretrainingConfig.model_validate(
+        tiny_config(eval_every_steps=20, learning_rate=3e-2, save_every_steps=20).model_dump()
+        | shape
+        | {"steps": 40, "batch_tokens": 64, "eval_tokens": 64, "sample_prompts": ["the "]}
+        | {"sample": SamplingConfig(max_new_tokens=3, temperature=0.0, top_k=None, seed=0)}
+    )
+    write_json(tmp_path / "code.json", {})
+    model, progress, speed = pretrain(config, shards, ByteTokenizer(), tmp_path)
+    assert progress.rows[-1]["val_loss"] < math.log(257) / 2
+    assert [sample["step"] for sample in progress.samples] == [20, 40]
+    assert {sample["prompt"] for sample in progress.samples} == {"the "}
+    assert not model.training
+    assert speed["steps_run"] == 40
