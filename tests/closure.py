@@ -11,6 +11,12 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = {"scratchlm": ROOT / "src/scratchlm", "pipeline": ROOT / "pipeline"}
+TEMPLATES = ROOT / "src/scratchlm/reporting/templates"
+
+
+def is_code(dep: str) -> bool:
+    """Whether a dep of a stage is code rather than data."""
+    return dep.startswith(("pipeline/", "src/"))
 
 
 @cache
@@ -25,6 +31,13 @@ def imported_modules(path: Path) -> frozenset[str]:
     return frozenset(names)
 
 
+@cache
+def named_templates(path: Path) -> frozenset[Path]:
+    """The templates whose file name stands as a string in a file."""
+    constants = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+    return frozenset(TEMPLATES / text for text in constants if isinstance(text, str) and text.endswith(".j2"))
+
+
 def module_file(name: str) -> Path | None:
     """The file of one of our modules; None for packages (their __init__.py hold a docstring only) and for others."""
     package, *parts = name.split(".")
@@ -35,20 +48,16 @@ def module_file(name: str) -> Path | None:
 
 
 def import_closure(script: Path) -> list[str]:
-    """The script and every file of ours that it imports, directly or not, relative to the project, sorted."""
+    """The script, every file of ours that it imports, directly or not, and their templates; relative paths, sorted."""
     found: set[Path] = set()
     waiting = [script]
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
+            found |= named_templates(path)
             waiting += [file for name in imported_modules(path) if (file := module_file(name))]
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
-
-
-def stage_body(stage: dict) -> dict:
-    """What a stage defines, for a plain one and for a matrix."""
-    return stage.get("do", stage)
 
 
 def write_deps() -> None:
@@ -58,9 +67,8 @@ def write_deps() -> None:
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     for name, stage in document["stages"].items():
-        body = stage_body(stage)
-        data = [dep for dep in body.get("deps", []) if not str(dep).endswith(".py")]
-        body["deps"] = data + import_closure(ROOT / f"pipeline/{name}.py")
+        data = [dep for dep in stage.get("deps", []) if not is_code(str(dep))]
+        stage["deps"] = data + import_closure(ROOT / f"pipeline/{name}.py")
     with (ROOT / "dvc.yaml").open("w", encoding="utf-8") as file:
         yaml.dump(document, file)
 

@@ -36,8 +36,8 @@ def write_corpus_manifest(folder: Path) -> None:
 def write_byte_tokenizer(folder: Path) -> Tokenizer:
     """A tokenizer directory with 256 bytes, no merges, and end of text."""
     folder.mkdir(parents=True)
-    alphabet = sorted(ByteLevel.alphabet())
-    write_byte_pair_tokenizer(folder, {token: id for id, token in enumerate([*alphabet, END_OF_TEXT])}, [])
+    entries = [*sorted(ByteLevel.alphabet()), END_OF_TEXT]
+    write_byte_pair_tokenizer(folder, {entry: number for number, entry in enumerate(entries)}, [])
     return load_tokenizer(folder)
 
 

@@ -53,9 +53,23 @@ def change_code(folder: Path) -> None:
     write_json(folder / "code.json", {**record, "errors.py": "0" * 64})
 
 
-def test_other_code_stops_and_names_the_files_that_changed(monkeypatch: pytest.MonkeyPatch):
+def leave_unfinished_state() -> Path:
+    with pytest.raises(KeyboardInterrupt), work_folder("stage", {}) as folder:
+        (folder / "state").touch()
+        raise KeyboardInterrupt
+    return folder
+
+
+def test_a_finished_state_of_other_code_is_started_anew():
     with work_folder("stage", {}) as folder:
         (folder / "state").touch()
+    change_code(folder)
+    with work_folder("stage", {}) as folder:
+        assert not (folder / "state").exists()
+
+
+def test_an_unfinished_state_of_other_code_stops_and_names_the_files_that_changed(monkeypatch: pytest.MonkeyPatch):
+    folder = leave_unfinished_state()
     change_code(folder)
     with pytest.raises(UserError, match=r"errors\.py changed"), work_folder("stage", {}):
         pass
@@ -66,9 +80,7 @@ def test_other_code_stops_and_names_the_files_that_changed(monkeypatch: pytest.M
 
 
 def test_fresh_starts_anew(monkeypatch: pytest.MonkeyPatch):
-    with work_folder("stage", {}) as folder:
-        (folder / "state").touch()
-    change_code(folder)
+    change_code(leave_unfinished_state())
     monkeypatch.setenv("SCRATCHLM_RESUME", "fresh")
     with work_folder("stage", {}) as folder:
         assert not (folder / "state").exists()

@@ -45,12 +45,13 @@ def teach(model: GPT, tokens: list[int]) -> GPT:
     for ignored in (model.wpe.weight, model.h[0].attn.c_proj.weight):
         ignored.data.zero_()
         ignored.requires_grad_(False)
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.01)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.03)
     targets = torch.tensor(tokens[1:])
-    for _ in range(200):
+    for _ in range(100):
         loss = F.cross_entropy(model(torch.tensor([tokens[:-1]]))[0], targets)
+        if loss < 0.01:
+            return model
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert loss.item() < 0.01, loss.item()
-    return model
+    raise AssertionError("the model did not learn its reply")

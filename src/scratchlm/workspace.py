@@ -14,6 +14,7 @@ from scratchlm.errors import UserError
 from scratchlm.params import project_root
 
 STATE_FORMAT = 1
+FINISHED, OTHER_CODE = "finished", "other-code"  # empty files that mark a state
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -27,8 +28,9 @@ def work_folder(stage: str, inputs: Mapping[str, Any]) -> Iterator[Path]:
     """Lock and yield `.work/<stage>/<fingerprint of the inputs>/`; unlocked state of other fingerprints is removed.
 
     `inputs` is JSON: the stage's parameters and the sha256 of what it reads, nothing about device, paths or code.
-    The code that wrote the state is hashed beside it: other code stops with UserError unless $SCRATCHLM_RESUME is
-    `other-code` (go on) or `fresh` (start anew).
+    The code that wrote the state is hashed beside it. Where the block did not end and the code has changed since,
+    UserError stops the run unless $SCRATCHLM_RESUME is `other-code` (go on) or `fresh` (start anew). A state whose
+    block has ended is found again by the same code, and started anew by other code.
     """
     fingerprint = sha256_json({"format": STATE_FORMAT, **inputs})[:16]
     folder = work_root() / stage / fingerprint
@@ -37,11 +39,12 @@ def work_folder(stage: str, inputs: Mapping[str, Any]) -> Iterator[Path]:
         _remove_others(folder)
         _check_code(folder)
         yield folder
+        (folder / FINISHED).touch()
 
 
 def resumed_with_other_code(folder: Path) -> bool:
     """Whether this run went on from a state that other code wrote."""
-    return (folder / "other-code").exists()
+    return (folder / OTHER_CODE).exists()
 
 
 def _check_code(folder: Path) -> None:
@@ -49,21 +52,28 @@ def _check_code(folder: Path) -> None:
     if choice not in {"", "other-code", "fresh"}:
         raise UserError(f"SCRATCHLM_RESUME is {choice!r}; it may be `other-code` or `fresh`.")
     record = folder / "code.json"
-    if choice == "fresh":
-        for path in folder.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    if record.exists():
-        changed = [name for name, sha256 in read_json(record).items() if _sha256_or_none(PACKAGE / name) != sha256]
-        if changed and choice != "other-code":
-            raise UserError(
-                f"{folder} was written by other code ({', '.join(changed)} changed); "
-                "set SCRATCHLM_RESUME=other-code to go on from it, or SCRATCHLM_RESUME=fresh to start anew."
-            )
-        if changed:
-            (folder / "other-code").touch()
-    modules = {Path(file).resolve() for module in sys.modules.values() if (file := getattr(module, "__file__", None))}
-    ours = sorted(path for path in modules if path.is_relative_to(PACKAGE))
-    write_json(record, {path.relative_to(PACKAGE).as_posix(): sha256_file(path) for path in ours})
+    recorded = read_json(record) if record.exists() else {}
+    changed = [name for name, sha256 in recorded.items() if _sha256_or_none(PACKAGE / name) != sha256]
+    if choice == "fresh" or (changed and not choice and (folder / FINISHED).exists()):
+        _empty(folder)
+    elif changed and not choice:
+        raise UserError(
+            f"{folder} was written by other code ({', '.join(changed)} changed); "
+            "set SCRATCHLM_RESUME=other-code to go on from it, or SCRATCHLM_RESUME=fresh to start anew."
+        )
+    elif changed:
+        (folder / OTHER_CODE).touch()
+    write_json(record, {path.relative_to(PACKAGE).as_posix(): sha256_file(path) for path in _imported_files()})
+
+
+def _imported_files() -> list[Path]:
+    files = {Path(file).resolve() for module in sys.modules.values() if (file := getattr(module, "__file__", None))}
+    return sorted(path for path in files if path.is_relative_to(PACKAGE))
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _sha256_or_none(path: Path) -> str | None:

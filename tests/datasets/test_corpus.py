@@ -105,8 +105,11 @@ def test_unknown_names_kinds_and_doubles_are_refused_by_name(project: Path):
 
 def test_parquet_jsonl_and_text_give_the_same_documents(tmp_path: Path):
     texts = ["one\n", "zwei\u2028", "three 3️⃣\r\n", "<|endoftext|>"]
-    own_file(tmp_path / "a.jsonl", '{"text": "one\\n"}\n{"id": 7, "text": "zwei\u2028"}\n'
-             '{"text": "three 3️⃣\\r\\n"}\n{"text": ""}\n{"text": "<|endoftext|>"}')
+    own_file(
+        tmp_path / "a.jsonl",
+        '{"text": "one\\n"}\n{"id": 7, "text": "zwei\u2028"}\n'
+        '{"text": "three 3️⃣\\r\\n"}\n{"text": ""}\n{"text": "<|endoftext|>"}\n\n',
+    )
     assert list(read_documents(write_parquet(tmp_path / "a.parquet", [*texts[:2], "", *texts[2:]]))) == texts
     assert list(read_documents(tmp_path / "a.jsonl")) == texts
     for index, text in enumerate(texts[:2]):

@@ -14,7 +14,7 @@ from scratchlm.errors import UserError
 from tests.corpora import documents_of
 
 NETWORKX = next(package for package in PACKAGE_DOCS if package.name == "networkx")
-LONG = "A long explanation of what this is for. " * 6
+LONG = "A long explanation of what this is for." * 6
 
 
 def extract(folder: Path, **sources: str) -> list[str]:
@@ -34,6 +34,11 @@ def test_the_installed_package_gives_the_pinned_bytes(tmp_path: Path):
     assert any(inspect.getdoc(networkx.shortest_path) in document for document in documents)
 
 
+def test_the_pins_are_those_of_the_constraints():
+    constraints = (Path(__file__).resolve().parents[2] / "constraints.txt").read_text().splitlines()
+    assert {f"{package.name}=={package.version}" for package in PACKAGE_DOCS} <= set(constraints)
+
+
 def test_a_module_is_one_document_of_its_docstrings_in_source_order(tmp_path: Path):
     source = f'''
 """Module. {LONG}"""
@@ -43,7 +48,8 @@ if True:
         async def method(self):
             """Method.
 
-                indented
+                Indented
+            less
             """
 def function():
     "Function."
@@ -53,10 +59,10 @@ value = """No docstring."""
 '''
     (document,) = extract(tmp_path, module=source)
     assert document.split("\n\n") == [
-        f"Module. {LONG}".strip(),
+        f"Module. {LONG}",
         "Class A.",
         "Method.",
-        "    indented",
+        "    Indented\nless",
         "Function.",
         "Inner.",
     ]
@@ -65,7 +71,7 @@ value = """No docstring."""
 def test_a_repeated_docstring_and_a_short_module_are_left_out(tmp_path: Path):
     first, second = (f'def f():\n    """{LONG}"""\ndef g():\n    """{LONG} {name}"""\n' for name in "ab")
     assert extract(tmp_path, a=first, b=second, c='"""Short."""') == [
-        f"{LONG.strip()}\n\n{LONG} a",
+        f"{LONG}\n\n{LONG} a",
         f"{LONG} b",
     ]
 
@@ -85,8 +91,11 @@ def test_invalid_escapes_of_other_people_do_not_warn(tmp_path: Path):
 @pytest.mark.parametrize(
     ("package", "message"),
     [
-        (Package("networkx", "1.0", "", ""), "networkx is installed as 3.* needs 1.0; run `pip install -c constraints"),
-        (Package("no-such-package", "1.0", "", ""), "no-such-package is not installed, .* needs 1.0"),
+        (
+            Package("networkx", "1.0", "", ""),
+            r"needs networkx 1\.0 .* found 3.*; run `pip install -c constraints\.txt net",
+        ),
+        (Package("no-such-package", "1.0", "", ""), r"needs no-such-package 1\.0 .* found none; run"),
         (Package("networkx", NETWORKX.version, "0" * 64, ""), "its files were changed; run `pip install --force"),
     ],
 )

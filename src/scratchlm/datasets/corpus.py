@@ -149,6 +149,8 @@ def _read_parquet(path: Path) -> Iterator[str]:
 def _read_jsonl(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
             try:
                 row = json.loads(line.decode())
             except ValueError as error:  # of UTF-8 or of JSON

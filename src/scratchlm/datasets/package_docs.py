@@ -18,7 +18,7 @@ BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)
 
 
 def write_package_docs(package: Package, target: Path) -> str:
-    """Write the documents of an installed package as JSONL; returns its sha256, UserError if it is not the pinned one."""
+    """Write an installed package's documents as JSONL; returns the sha256, UserError if it is not the pinned one."""
     files = _installed_files(package)
     write_jsonl(target, ({"text": text} for text in extract_documents(files)))
     if (found := sha256_file(target)) != package.sha256:
@@ -30,7 +30,7 @@ def write_package_docs(package: Package, target: Path) -> str:
 
 
 def extract_documents(files: list[Path]) -> Iterator[str]:
-    """One document a module: its docstrings in source order with blank lines between them, each where it is met first."""
+    """One document a module: its docstrings in source order, blank lines between them, each where it is met first."""
     seen: set[str] = set()
     for file in files:
         new = [text for text in dict.fromkeys(_docstrings(_parse(file))) if text not in seen]
@@ -45,17 +45,15 @@ def _installed_files(package: Package) -> list[Path]:
     try:
         distribution = importlib.metadata.distribution(package.name)
     except importlib.metadata.PackageNotFoundError:
-        installed = "not installed"
-    else:
-        installed = f"installed as {distribution.version}"
-        if distribution.version == package.version and distribution.files:
-            names = (name for name in distribution.files if name.suffix == ".py")
-            kept = sorted(name for name in names if not SKIPPED_FOLDERS.intersection(name.parts))
-            return [Path(str(distribution.locate_file(name))) for name in kept]
-    raise UserError(
-        f"{package.name} is {installed}, the corpus `package_docs` needs {package.version}; "
-        f"run `pip install -c constraints.txt {package.name}`."
-    )
+        distribution = None
+    if distribution is None or distribution.version != package.version or not distribution.files:
+        raise UserError(
+            f"the corpus `package_docs` needs {package.name} {package.version} as pip installs it, found "
+            f"{distribution.version if distribution else 'none'}; run `pip install -c constraints.txt {package.name}`."
+        )
+    names = (name for name in distribution.files if name.suffix == ".py")
+    kept = sorted(name for name in names if not SKIPPED_FOLDERS.intersection(name.parts))
+    return [Path(str(distribution.locate_file(name))) for name in kept]
 
 
 def _parse(file: Path) -> ast.Module:

@@ -80,10 +80,10 @@ def train_bpe(sample: list[str], vocab_size: int) -> tuple[Vocabulary, Merges]:
     )
     tokenizer.train_from_iterator(sample, trainer)
     model = json.loads(tokenizer.to_str())["model"]
-    if len(model["vocab"]) < vocab_size - 1:
+    if (entries := len(model["vocab"]) + 1) < vocab_size:
         raise UserError(
-            f"the sample of the corpus gives {len(model['vocab']) + 1:,} entries, fewer than vocab_size {vocab_size:,}; "
-            "lower build_tokenizer.vocab_size, or raise train_bytes."
+            f"the sample gives {entries:,} entries, fewer than build_tokenizer.vocab_size {vocab_size:,}; "
+            "lower that, or raise build_tokenizer.train_bytes."
         )
     return model["vocab"] | {END_OF_TEXT: vocab_size - 1}, [_pair(merge) for merge in model["merges"]]
 

@@ -1,0 +1,44 @@
+"""Fine-tune a base model to answer instructions."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from scratchlm.artifacts import read_jsonl, sha256_directory, sha256_json, write_csv, write_json, write_jsonl
+from scratchlm.datasets.instructions import CHAT_TEMPLATE
+from scratchlm.datasets.tokenizers import load_tokenizer
+from scratchlm.models.lora import save_with_adapter
+from scratchlm.models.storage import load_gpt
+from scratchlm.params import read_params
+from scratchlm.reporting.model_card import model_card
+from scratchlm.stages import run_stage
+from scratchlm.training.instruction_tuning import InstructionConfig, finetune_instruct
+from scratchlm.workspace import work_folder
+
+INSTRUCTIONS = Path("data/instructions")
+MODELS = Path("data/models")
+MODEL = Path("data/models/instruct")
+SAMPLES = Path("data/samples/finetune_instruct.jsonl")
+CURVE = Path("metrics/plots/finetune_instruct_loss.csv")
+METRICS = Path("metrics/finetune_instruct.json")
+
+
+def main() -> Mapping[str, float]:
+    config = read_params("finetune_instruct", InstructionConfig)
+    base, splits = MODELS / config.base, {name: read_jsonl(INSTRUCTIONS / f"{name}.jsonl") for name in ("train", "val")}
+    lineage = {str(path): sha256_json(sha256_directory(path)) for path in (base, INSTRUCTIONS)}
+    model, tokenizer = load_gpt(base, config.dropout), load_tokenizer(base)
+    with work_folder("finetune_instruct", {"params": config.model_dump(), **lineage}) as folder:
+        progress, speed = finetune_instruct(config, model, tokenizer, splits, folder)
+    metrics = progress.summary()
+    card = model_card(
+        "A model that answers instructions", "finetune_instruct", config, metrics, lineage, "text-generation"
+    )
+    save_with_adapter(model, MODEL, str(base), tokenizer=base, card=card, chat_template=CHAT_TEMPLATE)
+    write_jsonl(SAMPLES, progress.samples)
+    write_csv(CURVE, progress.rows, list(progress.rows[0]))
+    write_json(METRICS, metrics)
+    return speed
+
+
+if __name__ == "__main__":
+    run_stage("finetune_instruct", main)

@@ -1,0 +1,29 @@
+"""Let a judge, a local model or a server, read every answer; its raw replies are kept."""
+
+from pathlib import Path
+
+from scratchlm.artifacts import read_jsonl, write_json, write_jsonl
+from scratchlm.judging.judge import JudgeConfig, judge_items, make_judge
+from scratchlm.judging.verdicts import VerdictStore, count_replies
+from scratchlm.params import read_params
+from scratchlm.stages import run_stage
+from scratchlm.training.device import pick_device
+from scratchlm.workspace import work_root
+
+MODELS = Path("data/models")
+RESPONSES = Path("data/responses/test.jsonl")
+REPLIES = Path("data/judgements/replies.jsonl")
+METRICS = Path("metrics/judge_responses.json")
+
+
+def main() -> None:
+    params = read_params("judge_responses", JudgeConfig)
+    judge = make_judge(params, MODELS, pick_device())
+    with VerdictStore(work_root() / "verdicts.sqlite") as store:
+        replies = judge_items(judge, read_jsonl(RESPONSES), store)
+    write_jsonl(REPLIES, replies)
+    write_json(METRICS, count_replies(replies))
+
+
+if __name__ == "__main__":
+    run_stage("judge_responses", main)

@@ -1,0 +1,111 @@
+"""Pictures of what the stages measured, as PNG files whose bytes depend on nothing else."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from scratchlm.artifacts import atomic_file
+
+SIZE = (6, 3.5)  # inches: 720 pixels wide, of which a phone shows half
+COLOURS = {"ham": "tab:blue", "spam": "tab:red"}
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG without date and version, atomically."""
+    with atomic_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=120, metadata={"Software": None})
+
+
+def temperature_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """The probability of the same next tokens at each temperature; rows of `token`, `temperature`, `probability`."""
+    temperatures = list(dict.fromkeys(row["temperature"] for row in rows))
+    width = 0.8 / len(temperatures)
+    figure = Figure(SIZE, layout="constrained")
+    axes = figure.subplots()
+    for index, temperature in enumerate(temperatures):
+        group = [row for row in rows if row["temperature"] == temperature]
+        places = [place + (index + 0.5) * width - 0.4 for place in range(len(group))]
+        axes.bar(places, [row["probability"] for row in group], width, label=f"{temperature:g}")
+    # ascii(): the bundled font lacks most scripts. No mathtext: a token may hold a `$`.
+    tokens = [ascii(row["token"]) for row in rows if row["temperature"] == temperatures[0]]
+    axes.set_xticks(range(len(tokens)), tokens, rotation=60, ha="right", parse_math=False)
+    axes.set_xlabel("next token")
+    axes.set_ylabel("probability")
+    axes.legend(title="temperature")
+    return figure
+
+
+def loss_figure(curve: pd.DataFrame, bigram_loss: float | None = None) -> Figure:
+    """Training and validation loss by step, and the validation loss of the bigram baseline as a line."""
+    figure = Figure(SIZE, layout="constrained")
+    axes = figure.subplots()
+    _draw_losses(axes, curve)
+    if bigram_loss is not None:
+        axes.axhline(bigram_loss, color="grey", linestyle="--", label="bigrams, val")
+    axes.legend()
+    return figure
+
+
+def classifier_figure(curve: pd.DataFrame) -> Figure:
+    """Training and validation loss by step, and the validation accuracy beneath."""
+    figure = Figure((SIZE[0], 5), layout="constrained")
+    losses, accuracies = figure.subplots(2, sharex=True)
+    _draw_losses(losses, curve)
+    losses.set_xlabel("")
+    losses.legend()
+    accuracies.plot(curve["step"], curve["val_accuracy"], marker=".", color="tab:orange")
+    accuracies.set(xlabel="step", ylabel="val accuracy", ylim=(min(0.45, curve["val_accuracy"].min()), 1.02))
+    accuracies.grid(alpha=0.3)
+    return figure
+
+
+def confusion_figure(predictions: pd.DataFrame, classes: Sequence[str]) -> Figure:
+    """How many messages of each label (rows) were predicted to be of each class (columns)."""
+    pairs = pd.crosstab(predictions["label"], predictions["predicted"])
+    counts = pairs.reindex(index=list(classes), columns=list(classes), fill_value=0).to_numpy()
+    figure = Figure((4.5, SIZE[1]), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(counts, cmap="Blues", vmin=0)
+    for row in range(len(classes)):
+        for column in range(len(classes)):
+            colour = "white" if counts[row, column] > counts.max() / 2 else "black"
+            axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=colour, size="x-large")
+    axes.set(xlabel="predicted", ylabel="label")
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), classes)
+    return figure
+
+
+def lengths_figure(lengths: pd.DataFrame, bin_width: int) -> Figure:
+    """Messages by length in characters, one histogram a label."""
+    figure = Figure(SIZE, layout="constrained")
+    axes = figure.subplots()
+    for label, colour in COLOURS.items():
+        axes.bar(lengths["length"], lengths[label], bin_width, align="edge", color=colour, alpha=0.6, label=label)
+    axes.set(xlabel="characters", ylabel="messages")
+    axes.legend()
+    return figure
+
+
+def scores_figure(histogram: pd.DataFrame) -> Figure:
+    """Answers by the score that the judge gave."""
+    figure = Figure(SIZE, layout="constrained")
+    axes = figure.subplots()
+    widths = histogram["score_to"] - histogram["score_from"]
+    axes.bar(histogram["score_from"], histogram["count"], widths, align="edge", edgecolor="white")
+    axes.set(xlabel="score", ylabel="answers", xlim=(0, 100))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def _draw_losses(axes: Axes, curve: pd.DataFrame) -> None:
+    """Both losses with points, so that a single evaluation is seen too."""
+    for column, label in {"train_loss": "train", "val_loss": "val"}.items():
+        axes.plot(curve["step"], curve[column], marker=".", label=label)
+    axes.set(xlabel="step", ylabel="loss, nats")
+    axes.grid(alpha=0.3)

@@ -1,0 +1,236 @@
+"""Judges end to end: a local model, a stub server, and `transformers serve` with a model of ours."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import tenacity
+import torch
+
+from scratchlm.datasets.tokenizers import load_tokenizer
+from scratchlm.errors import UserError
+from scratchlm.judging import client
+from scratchlm.judging.judge import JudgeConfig, LocalJudge, ServerConfig, ServerJudge, judge_items, make_judge
+from scratchlm.judging.verdicts import VerdictStore, read_score
+from scratchlm.models.classifier import GPTClassifier
+from scratchlm.models.storage import save_model
+from tests.judging.conftest import Answer, ChatServer, completion
+from tests.tiny_model import byte_tokenizer, save_tiny_model, teach, tiny_gpt
+
+CPU = torch.device("cpu")
+ITEMS = [
+    {
+        "id": n,
+        "instruction": "Double the number.",
+        "input": f"{n}",
+        "output": f"{2 * n}",
+        "response": f"{2 * n + n % 2}",
+    }
+    for n in range(12)
+]
+CHAT_TEMPLATE = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}assistant>"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[VerdictStore]:
+    with VerdictStore(tmp_path / "verdicts.sqlite") as store:
+        yield store
+
+
+def server_config(base_url: str, **settings: Any) -> ServerConfig:
+    defaults = {"model": "m", "temperature": 0, "max_tokens": 40, "max_attempts": 2, "max_concurrency": 4}
+    return ServerConfig(**{"base_url": base_url, **defaults, **settings})
+
+
+def graded(request: dict[str, Any]) -> Answer:
+    """A server that gives each item the score of its own."""
+    number = int(request["messages"][0]["content"].split("Double the number.\n\n")[1].split("\n")[0])
+    return completion(json.dumps({"reason": "so it is", "score": number}))
+
+
+def test_every_item_gets_the_verdict_on_its_own_prompt_in_its_place(server: ChatServer, store: VerdictStore):
+    server.respond = graded
+    rows = judge_items(ServerJudge(server_config(server.base_url)), ITEMS, store)
+    assert [row["id"] for row in rows] == [read_score(row) for row in rows] == list(range(12))
+    assert rows[3] == {
+        "id": 3,
+        "rubric": "points-1",
+        "model": "stub-7b",
+        "replies": ['{"reason": "so it is", "score": 3}'],
+        "status": "ok",
+        "prompt_tokens": 11,
+        "completion_tokens": 7,
+        "unread_tokens": 0,
+    }
+
+
+def test_a_rerun_asks_only_for_what_is_missing_and_gives_the_same_rows(server: ChatServer, store: VerdictStore):
+    server.respond = graded
+    judge = ServerJudge(server_config(server.base_url))
+    some = judge_items(judge, ITEMS[:5], store)
+    assert len(server.requests) == 5
+    rows = judge_items(judge, ITEMS, store)
+    assert len(server.requests) == 12
+    assert rows[:5] == some
+    assert judge_items(judge, ITEMS, store) == rows
+    assert len(server.requests) == 12
+
+
+def test_a_failure_keeps_what_was_judged_and_is_not_cached_itself(
+    server: ChatServer, store: VerdictStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(client, "_backoff", tenacity.wait_none())
+    server.respond = lambda request: Answer(status=500) if len(server.requests) > 7 else graded(request)
+    judge = ServerJudge(server_config(server.base_url, max_concurrency=1))
+    with pytest.raises(UserError, match="status 500 after 2 attempts"):
+        judge_items(judge, ITEMS, store)
+    assert len(server.requests) == 9
+    server.respond = graded
+    assert [read_score(row) for row in judge_items(judge, ITEMS, store)] == list(range(12))
+    assert len(server.requests) == 9 + 5
+
+
+def test_an_unreadable_reply_is_asked_about_twice_with_the_error_quoted(server: ChatServer, store: VerdictStore):
+    server.answers = [completion("It is fine."), completion("SCORE: 101"), completion("SCORE: 64")]
+    row = judge_items(ServerJudge(server_config(server.base_url)), ITEMS[:1], store)[0]
+    assert (row["status"], row["replies"]) == ("ok", ["It is fine.", "SCORE: 101", "SCORE: 64"])
+    assert (row["prompt_tokens"], row["completion_tokens"]) == (33, 21)
+    roles = [message["role"] for message in server.requests[2]["messages"]]
+    assert roles == ["user", "assistant", "user", "assistant", "user"]
+    assert "the score 101 is not between 0 and 100" in server.requests[2]["messages"][-1]["content"]
+
+
+def test_what_stays_unreadable_is_kept_as_unparsed_and_asked_for_again_in_a_rerun(
+    server: ChatServer, store: VerdictStore
+):
+    server.answers = [completion("I cannot grade this.")]
+    judge = ServerJudge(server_config(server.base_url))
+    row = judge_items(judge, ITEMS[:1], store)[0]
+    assert (row["status"], row["replies"]) == ("unparsed", 3 * ["I cannot grade this."])
+    assert read_score(row) is None
+    server.answers = [completion("SCORE: 5")]
+    assert judge_items(judge, ITEMS[:1], store)[0]["status"] == "ok"
+
+
+@pytest.mark.parametrize("change", [{"model": "n"}, {"temperature": None}, {"temperature": 0.5}, {"max_tokens": 41}])
+def test_a_verdict_holds_only_for_the_settings_that_gave_it(
+    server: ChatServer, store: VerdictStore, change: dict[str, Any]
+):
+    judge_items(ServerJudge(server_config(server.base_url)), ITEMS[:1], store)
+    judge_items(ServerJudge(server_config(server.base_url, **change)), ITEMS[:1], store)
+    assert len(server.requests) == 2
+
+
+def test_concurrency_and_patience_do_not_make_a_new_verdict(server: ChatServer, store: VerdictStore):
+    judge_items(ServerJudge(server_config(server.base_url)), ITEMS[:1], store)
+    judge_items(ServerJudge(server_config(server.base_url, max_concurrency=1, max_attempts=9)), ITEMS[:1], store)
+    assert len(server.requests) == 1
+
+
+def test_the_local_judge_expects_the_digit_that_the_model_learnt(tmp_path: Path, store: VerdictStore):
+    directory = tmp_path / "judge"
+    tokenizer = load_tokenizer(byte_tokenizer(tmp_path / "tokenizer"))
+    save_tiny_model(directory, teach(tiny_gpt(), [*tokenizer.encode(":7"), tokenizer.eot_id]))
+    rows = judge_items(LocalJudge(directory, CPU), ITEMS, store)
+    assert [read_score(row) for row in rows] == pytest.approx([7 / 9 * 100] * 12, abs=2)
+    assert {(row["model"], row["rubric"], row["status"], row["unread_tokens"]) for row in rows} == {
+        ("judge", "digit-1", "ok", 0)
+    }
+
+
+def test_the_local_judges_probabilities_are_those_of_the_whole_vocabulary(tmp_path: Path):
+    from transformers import AutoModelForCausalLM
+
+    directory = save_tiny_model(tmp_path / "judge")
+    judge = LocalJudge(directory, CPU)
+    prompt = judge.rubric.prompt(ITEMS[0])
+    verdict = judge.ask(prompt)
+    tokenizer = load_tokenizer(directory)
+    reference = AutoModelForCausalLM.from_pretrained(directory)
+    with torch.no_grad():
+        logits = reference(torch.tensor([tokenizer.encode(prompt)])).logits[0, -1]
+    expected = logits.double().softmax(dim=-1)[[tokenizer.encode(digit)[0] for digit in "0123456789"]]
+    assert json.loads(verdict.replies[0])["digit_probabilities"] == pytest.approx(expected.tolist(), rel=1e-4)
+
+
+def test_a_prompt_beyond_the_context_is_read_at_its_end_and_counted(tmp_path: Path):
+    judge = LocalJudge(save_tiny_model(tmp_path / "judge", tiny_gpt(context_length=64)), CPU)
+    prompt = judge.rubric.prompt(ITEMS[0])
+    verdict = judge.ask(prompt)
+    assert verdict.unread_tokens == verdict.prompt_tokens - 64 == len(prompt) - 64
+    assert verdict.replies == judge.ask(prompt[-64:]).replies
+
+
+def test_another_model_gives_new_verdicts(tmp_path: Path, store: VerdictStore):
+    one = judge_items(LocalJudge(save_tiny_model(tmp_path / "a" / "judge"), CPU), ITEMS[:2], store)
+    model = tiny_gpt()
+    model.init_weights(seed=1)
+    other = judge_items(LocalJudge(save_tiny_model(tmp_path / "b" / "judge", model), CPU), ITEMS[:2], store)
+    assert one[0]["replies"] != other[0]["replies"]
+
+
+def test_a_classifier_is_no_judge(tmp_path: Path):
+    tokenizer = byte_tokenizer(tmp_path / "tokenizer")
+    classifier = GPTClassifier(tiny_gpt(), 2)
+    save_model(classifier, tmp_path / "judge", tokenizer=tokenizer, card="", class_names=["ham", "spam"])
+    with pytest.raises(UserError, match="judge holds a classifier"):
+        LocalJudge(tmp_path / "judge", CPU)
+
+
+def test_the_parameters_choose_the_judge(tmp_path: Path, server: ChatServer):
+    save_tiny_model(tmp_path / "judge")
+    settings = {"model": "judge", "openai": server_config(server.base_url)}
+    assert isinstance(make_judge(JudgeConfig(backend="local", **settings), tmp_path, CPU), LocalJudge)
+    assert isinstance(make_judge(JudgeConfig(backend="openai", **settings), tmp_path, CPU), ServerJudge)
+
+
+@pytest.fixture
+def transformers_serve(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Base URL and model name of `transformers serve`, whose model replies "SCORE: 70" to everything."""
+    tokenizer = load_tokenizer(byte_tokenizer(tmp_path / "tokenizer"))
+    model = teach(tiny_gpt(), [*tokenizer.encode(">SCORE: 70"), tokenizer.eot_id])
+    directory = save_tiny_model(tmp_path / "judge", model, CHAT_TEMPLATE)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [Path(sys.executable).with_name("transformers"), "serve", directory, "--host", "127.0.0.1"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "huggingface")}
+    with (
+        (tmp_path / "serve.log").open("w+") as log,
+        subprocess.Popen([*command, "--port", str(port)], env=environment, stdout=log, stderr=log) as process,
+    ):
+        try:
+            wait_until_healthy(process, port, tmp_path / "serve.log")
+            yield f"http://127.0.0.1:{port}/v1", str(directory)
+        finally:
+            process.terminate()
+
+
+def wait_until_healthy(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    pytest.fail(f"transformers serve did not start: {log.read_text()[-2000:]}")
+
+
+def test_a_model_of_ours_behind_transformers_serve_judges(
+    transformers_serve: tuple[str, str], store: VerdictStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    base_url, model = transformers_serve
+    rows = judge_items(ServerJudge(server_config(base_url, model=model)), ITEMS, store)
+    assert [(row["status"], row["replies"], read_score(row)) for row in rows] == 12 * [("ok", ["SCORE: 70"], 70)]
+    assert {row["model"] for row in rows} == {f"{model}@main"}
+    assert all(row["completion_tokens"] in (9, 10) and row["prompt_tokens"] > 500 for row in rows)

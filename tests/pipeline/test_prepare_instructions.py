@@ -1,0 +1,23 @@
+"""The stage prepare_instructions, as DVC runs it."""
+
+from scratchlm.artifacts import read_json, read_jsonl, write_json
+from tests.conftest import Workspace
+
+
+def test_counts_are_those_of_the_files_written(workspace: Workspace):
+    entries = [{"instruction": f"Count to {n % 40}.", "input": "", "output": str(n)} for n in range(45)]
+    write_json(workspace.path / "data/raw/instructions.json", entries)
+    assert workspace.run("prepare_instructions").returncode == 0
+    sizes = {
+        name: len(read_jsonl(workspace.path / f"data/instructions/{name}.jsonl")) for name in ("train", "val", "test")
+    }
+    counts = {"entries": 45, "distinct": 40, "duplicates": 5, "leaks": 0}
+    assert read_json(workspace.path / "metrics/prepare_instructions.json") == counts | sizes
+    assert sizes == {"train": 34, "val": 2, "test": 4}
+
+
+def test_a_wrong_entry_is_one_line(workspace: Workspace):
+    write_json(workspace.path / "data/raw/instructions.json", [{"instruction": "Greet."}])
+    result = workspace.run("prepare_instructions")
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "entry 1 has no output" in result.stderr

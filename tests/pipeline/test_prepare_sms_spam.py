@@ -1,0 +1,29 @@
+"""The stage prepare_sms_spam, as DVC runs it."""
+
+from scratchlm.artifacts import read_json
+from scratchlm.datasets.sms_spam import read_split
+from tests.conftest import Workspace
+
+
+def test_counts_are_those_of_the_files_written(workspace: Workspace):
+    raw = workspace.path / "data/raw/sms_spam.tsv"
+    raw.parent.mkdir()
+    # Letters tell the messages apart: digits are masked.
+    words = [first + second for first in "abcdefgh" for second in "abcde"]
+    lines = [f"ham\tsee you at {word}" for word in words] + [f"spam\twin a {word}" for word in words[:20]]
+    raw.write_text("".join(f"{line}\n" for line in [*lines, "ham\tSee you at AA"]))
+    assert workspace.run("prepare_sms_spam").returncode == 0
+    sizes = {
+        name: len(read_split(workspace.path / f"data/sms_spam/{name}.csv"))
+        for name in ("train", "val", "test", "unused_ham")
+    }
+    assert sizes == {"train": 28, "val": 4, "test": 8, "unused_ham": 20}
+    metrics = read_json(workspace.path / "metrics/prepare_sms_spam.json")
+    assert (metrics["messages"], metrics["distinct_ham"], metrics["train_spam"], metrics["leaks_text"]) == (
+        61,
+        40,
+        14,
+        0,
+    )
+    histogram = (workspace.path / "metrics/plots/prepare_sms_spam_lengths.csv").read_text()
+    assert histogram == "length,ham,spam\n0,41,20\n"

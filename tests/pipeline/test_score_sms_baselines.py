@@ -1,0 +1,31 @@
+"""The stage score_sms_baselines."""
+
+import pandas as pd
+import pytest
+
+from pipeline.score_sms_baselines import main
+from scratchlm.artifacts import read_json, write_csv
+from tests.conftest import Workspace
+from tests.tiny_model import save_tiny_model
+
+SIZES = {"train": 40, "val": 10, "test": 20}
+
+
+def test_both_baselines_are_scored_on_the_same_messages(workspace: Workspace):
+    for name, size in SIZES.items():
+        spam = [{"label": "spam", "text": f"WIN a free prize, call {name} {n}"} for n in range(size)]
+        ham = [{"label": "ham", "text": f"see you on the bus {name} {n}"} for n in range(size)]
+        write_csv(workspace.path / f"data/sms_spam/{name}.csv", spam + ham, ["label", "text"])
+    unused = [{"label": "ham", "text": "on the bus, see you"}, {"label": "ham", "text": "call, a free prize, WIN"}]
+    write_csv(workspace.path / "data/sms_spam/unused_ham.csv", unused, ["label", "text"])
+    save_tiny_model(workspace.path / "data/models/gpt2-roundtrip")
+
+    main()
+    metrics = read_json(workspace.path / "metrics/score_sms_baselines.json")
+    assert (metrics["tfidf_accuracy"], metrics["tfidf_f1"], metrics["tfidf_false_positive_rate"]) == (1, 1, 0.5)
+    assert metrics["tfidf_accuracy_low"] == pytest.approx(0.912, abs=1e-3)
+    assert metrics["majority_accuracy"] == 0.5
+    predictions = pd.read_csv(workspace.path / "data/baselines/sms_spam.csv")
+    assert list(predictions["label"]) == ["spam"] * 20 + ["ham"] * 20
+    said_spam = predictions["zero_shot_probability"] >= 0.5
+    assert metrics["zero_shot_accuracy"] == (said_spam == (predictions["label"] == "spam")).mean()

@@ -1,0 +1,129 @@
+"""What the other stages would have written in a run, made up, with texts that an attacker could have sent."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scratchlm.artifacts import write_csv, write_json, write_jsonl
+from scratchlm.reporting.figures import save_figure, temperature_figure
+
+ATTACK = "<script>alert('1')</script><img src=http://127.0.0.1/x> {{ 7 * 7 }} & NA"
+
+
+def _scores(prefix: str, **scores: float) -> dict[str, float]:
+    intervals = {f"{key}_low": value - 0.02 for key, value in scores.items() if key in INTERVALS} | {
+        f"{key}_high": value + 0.02 for key, value in scores.items() if key in INTERVALS
+    }
+    return {f"{prefix}{key}": value for key, value in (scores | intervals).items()}
+
+
+INTERVALS = {"accuracy", "false_positive_rate", "chrf", "rouge_l", "exact_match", "empty", "repetition"}
+RANKING = {"precision": 0.93, "recall": 0.94, "f1": 0.936, "roc_auc": 0.98, "average_precision": 0.97}
+TRAINING = {"steps": 60, "train_loss": 0.1, "best_val_loss": 0.12, "best_step": 40, "resumed_with_other_code": False}
+
+METRICS: dict[str, dict[str, Any]] = {
+    "prepare_sms_spam": {"messages": 1200, "ham": 880, "spam": 320, "duplicate_rows": 12, "leaks_text": 0},
+    "prepare_instructions": {"entries": 320, "distinct": 318, "train": 270, "val": 16, "test": 32, "leaks": 0},
+    "fetch_corpus": {"files": 5, "bytes": 12_345_678},
+    "build_tokenizer": {"vocab_size": 4096, "train_bytes": 4_000_000, "bytes_per_token": 3.4567},
+    "shard_corpus": {"documents": 9876, "tokens": 3_456_789, "text_bytes": 12_000_000, "bytes_per_token": 3.4714},
+    "fit_bigram": {"val_loss": 5.2, "val_perplexity": 181.3, "val_bits_per_byte": 2.161, "prior_strength": 64.0},
+    "pretrain": TRAINING
+    | {"val_loss": 4.1, "val_perplexity": 60.3, "val_bits_per_byte": 1.704}
+    | {"tokens_seen": 1_228_800, "parameters": 1_350_144},
+    "score_sms_baselines": _scores("tfidf_", accuracy=0.953, false_positive_rate=0.021, **RANKING)
+    | _scores("zero_shot_", accuracy=0.512, **RANKING)
+    | {"majority_accuracy": 0.5},
+    "finetune_classifier": TRAINING | _scores("", accuracy=0.938, false_positive_rate=0.043, **RANKING),
+    "finetune_instruct": TRAINING,
+    "generate_responses": {"responses": 3, "mean_tokens": 31.7, "stopped_rate": 0.333},
+    "score_references": _scores("ref_", chrf=12.34, rouge_l=0.101, exact_match=0.02, empty=0.05, repetition=0.2),
+    "judge_responses": {"items": 3, "re_asks": 0, "prompt_tokens": 900, "completion_tokens": 0, "cut_prompts": 2},
+    "score_judgements": {"items": 3, "unparsed": 1, "score": 45.6, "score_ci_low": 40.1, "score_ci_high": 51.2}
+    | {"score_low": 30.4, "score_high": 63.7, "spearman_ref_chrf": 0.123},
+}
+
+PREDICTIONS = [
+    {"label": label, "predicted": predicted, "probability": probability, "text": f"{text}\rgo"}
+    for label, predicted, probability, text in [
+        ("spam", "spam", 0.999, ATTACK),
+        ("ham", "ham", 0.25, "See you at 7, tell mum"),
+        ("spam", "spam", 0.75, "WIN a £500 voucher \N{WRAPPED PRESENT} reply YES"),
+        ("ham", "ham", 0.001, "NA"),
+        ("ham", "spam", 0.9, "Free on Friday? Call me on 0800"),
+        ("spam", "ham", 0.02, "Hi love, new number, save it"),
+    ]
+]
+
+RESPONSES = [
+    {
+        "id": number,
+        "instruction": f"Say something about {number}.",
+        "input": ATTACK if number == 0 else "",
+        "output": f"This is a reference answer, the {number}th.",
+        "response": [ATTACK, "", "This is a reference answer."][number % 3],
+        "stopped": True,
+    }
+    for number in range(12)
+]
+
+SAMPLES = [
+    {"step": step, "prompt": prompt, "text": f" the {ATTACK} of step {step}"}
+    for step in range(10, 70, 10)
+    for prompt in ("Return the", "The quick brown fox")
+]
+
+CONTINUATIONS = [
+    {"prompt": "Return the", "temperature": temperature, "seed": 0, "text": f" array of {ATTACK}"}
+    for temperature in (0.1, 1.0, 1.5)
+]
+
+CURVE = [
+    {"step": step, "train_loss": 60 / step, "max_grad_norm": 1.0, "learning_rate": 1e-3, "val_loss": 70 / step}
+    for step in range(10, 70, 10)
+]
+
+NEXT_TOKENS = [
+    {"token": token, "temperature": temperature, "probability": probability}
+    for token, temperature, probability in [(" a", 0.1, 0.9), ("$", 0.1, 0.1), (" a", 1.0, 0.6), ("$", 1.0, 0.4)]
+]
+
+REFERENCE_ITEMS = [{"id": row["id"], "ref_exact_match": 0.0, "ref_chrf": 5.0 * row["id"]} for row in RESPONSES]
+
+
+def write_run(folder: Path) -> set[str]:
+    """Write every file that the stage `report` reads, but params.yaml; returns their names."""
+    tables = {
+        "metrics/plots/pretrain_loss.csv": CURVE,
+        "metrics/plots/finetune_instruct_loss.csv": CURVE,
+        "metrics/plots/finetune_classifier_loss.csv": [row | {"val_accuracy": 0.9} for row in CURVE],
+        "metrics/plots/prepare_sms_spam_lengths.csv": [
+            {"length": length, "ham": 160 - length, "spam": length} for length in range(0, 161, 20)
+        ],
+        "metrics/plots/score_judgements_histogram.csv": [
+            {"score_from": low, "score_to": low + 10, "count": low % 30} for low in range(0, 100, 10)
+        ],
+        "metrics/plots/score_references_items.csv": REFERENCE_ITEMS,
+        "data/predictions/classifier.csv": PREDICTIONS,
+    }
+    texts = {
+        "data/samples/pretrain.jsonl": SAMPLES,
+        "data/samples/continuations.jsonl": CONTINUATIONS,
+        "data/responses/test.jsonl": RESPONSES,
+    }
+    figure = "metrics/plots/sample_text_temperature.png"
+    metrics = {f"metrics/{stage}.json": values for stage, values in METRICS.items()}
+    for name, rows in tables.items():
+        write_csv(folder / name, rows, list(rows[0]))
+    for name, rows in texts.items():
+        write_jsonl(folder / name, rows)
+    for name, values in metrics.items():
+        write_json(folder / name, values)
+    save_figure(temperature_figure(NEXT_TOKENS), folder / figure)
+    return {*tables, *texts, *metrics, figure}
+
+
+def predictions_frame() -> pd.DataFrame:
+    """The predictions as the report reads them."""
+    return pd.DataFrame(PREDICTIONS)

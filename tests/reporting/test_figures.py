@@ -1,0 +1,102 @@
+"""Figures: the values that they draw, and bytes that depend on nothing else."""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from sklearn.metrics import confusion_matrix
+
+from scratchlm.reporting.figures import (
+    classifier_figure,
+    confusion_figure,
+    lengths_figure,
+    loss_figure,
+    save_figure,
+    scores_figure,
+    temperature_figure,
+)
+from tests.reporting.made_up_run import CURVE, NEXT_TOKENS, PREDICTIONS
+
+CURVES = pd.DataFrame(CURVE).assign(val_accuracy=[0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
+LENGTHS = pd.DataFrame({"length": [0, 20, 40], "ham": [5, 3, 1], "spam": [0, 2, 4]})
+HISTOGRAM = pd.DataFrame({"score_from": [0, 10], "score_to": [10, 20], "count": [3, 1]})
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "loss": lambda: loss_figure(CURVES, bigram_loss=5.0),
+    "classifier": lambda: classifier_figure(CURVES),
+    "confusion": lambda: confusion_figure(pd.DataFrame(PREDICTIONS), ["ham", "spam"]),
+    "lengths": lambda: lengths_figure(LENGTHS, bin_width=20),
+    "scores": lambda: scores_figure(HISTOGRAM),
+    "temperature": lambda: temperature_figure(NEXT_TOKENS),
+}
+
+
+def chunks(png: bytes) -> set[bytes]:
+    """The kinds of the chunks of a PNG file."""
+    kinds, place = set(), 8
+    while place < len(png):
+        (length,) = struct.unpack(">I", png[place : place + 4])
+        kinds.add(png[place + 4 : place + 8])
+        place += 12 + length
+    return kinds
+
+
+def bars(axes: Axes) -> list[tuple[float, float]]:
+    """The left edge and the height of every bar."""
+    return [(bar.get_x(), bar.get_height()) for bar in axes.patches if isinstance(bar, Rectangle)]
+
+
+def texts(axes: Axes) -> list[str]:
+    """What is written inside of the axes."""
+    return [text.get_text() for text in axes.texts]
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_a_figure_drawn_twice_has_the_same_bytes_and_no_metadata(draw: Callable[[], Figure], tmp_path: Path):
+    first, second = tmp_path / "first.png", tmp_path / "second.png"
+    save_figure(draw(), first)
+    save_figure(draw(), second)
+    assert first.read_bytes() == second.read_bytes()
+    assert chunks(first.read_bytes()) == {b"IHDR", b"pHYs", b"IDAT", b"IEND"}
+
+
+def test_losses_are_curves_and_the_bigram_loss_is_a_line():
+    train, val, bigram = loss_figure(CURVES, bigram_loss=5.0).axes[0].lines
+    assert np.array_equal(train.get_ydata(), CURVES["train_loss"])
+    assert np.array_equal(val.get_ydata(), CURVES["val_loss"])
+    assert np.array_equal(bigram.get_ydata(), [5.0, 5.0])
+    assert len(loss_figure(CURVES).axes[0].lines) == 2
+
+
+def test_accuracy_stands_beneath_the_losses_of_the_classifier():
+    losses, accuracies = classifier_figure(CURVES).axes
+    assert len(losses.lines) == 2
+    assert np.array_equal(accuracies.lines[0].get_ydata(), CURVES["val_accuracy"])
+
+
+def test_confusion_counts_equal_those_of_scikit_learn():
+    frame = pd.DataFrame(PREDICTIONS)
+    expected = confusion_matrix(frame["label"], frame["predicted"], labels=["ham", "spam"]).flatten().tolist()
+    assert texts(confusion_figure(frame, ["ham", "spam"]).axes[0]) == [str(count) for count in expected]
+
+
+def test_a_class_that_was_never_predicted_has_a_column_of_zeros():
+    frame = pd.DataFrame({"label": ["ham", "spam"], "predicted": ["ham", "ham"]})
+    assert texts(confusion_figure(frame, ["ham", "spam"]).axes[0]) == ["1", "0", "1", "0"]
+
+
+def test_the_bars_are_the_counts_of_both_histograms():
+    lengths = bars(lengths_figure(LENGTHS, bin_width=20).axes[0])
+    assert lengths == [(0, 5), (20, 3), (40, 1), (0, 0), (20, 2), (40, 4)]
+    assert bars(scores_figure(HISTOGRAM).axes[0]) == [(0, 3), (10, 1)]
+
+
+def test_each_temperature_has_one_bar_a_token():
+    axes = temperature_figure(NEXT_TOKENS).axes[0]
+    assert [height for _, height in bars(axes)] == [row["probability"] for row in NEXT_TOKENS]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["' a'", "'$'"]

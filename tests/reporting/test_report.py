@@ -1,0 +1,201 @@
+"""The report: one file that needs nothing else, shows the right rows, and says what its figures are worth."""
+
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from scratchlm.artifacts import write_csv
+from scratchlm.errors import UserError
+from scratchlm.reporting.report import (
+    list_results,
+    rank_answers,
+    read_table,
+    render_report,
+    spread_samples,
+    surest_predictions,
+)
+from tests.reporting.made_up_run import (
+    CONTINUATIONS,
+    METRICS,
+    PREDICTIONS,
+    REFERENCE_ITEMS,
+    RESPONSES,
+    SAMPLES,
+    predictions_frame,
+    write_run,
+)
+
+PARAMS: dict[str, Any] = {
+    "fetch_sms_spam": {"source": "uci"},
+    "fetch_instructions": {"source": "sample"},
+    "fetch_corpus": {"sources": ["package_docs", {"url": "mine.txt", "sha256": "0" * 64}]},
+    "finetune_classifier": {"base": "gpt2-roundtrip"},
+    "finetune_instruct": {"base": "gpt2-124M"},
+    "judge_responses": {"backend": "local", "model": "gpt2-roundtrip"},
+}
+FIGURES = ["pretrain_loss", "classifier_curves", "classifier_confusion", "instruct_loss", "sms_lengths"]
+VOID = {"meta", "img"}
+
+
+class Page(HTMLParser):
+    """The elements, the addresses and the text of a page; asserts that every element is closed where it should be."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in {"src", "href", "srcset", "action"}]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture
+def render(tmp_path: Path) -> Callable[..., str]:
+    """The HTML of the made-up run, with some of the arguments replaced."""
+    write_run(tmp_path)
+    figure = tmp_path / "metrics/plots/sample_text_temperature.png"
+
+    def render(**changes: Any) -> str:
+        content = {
+            "params": PARAMS,
+            "metrics": METRICS,
+            "figures": dict.fromkeys([*FIGURES, "judge_scores", "temperature"], figure),
+            "samples": SAMPLES,
+            "continuations": CONTINUATIONS,
+            "predictions": predictions_frame(),
+            "answers": rank_answers(RESPONSES, pd.DataFrame(REFERENCE_ITEMS)),
+        }
+        return render_report(**content | changes)
+
+    return render
+
+
+def test_the_page_is_well_formed_and_every_address_is_embedded(render: Callable[..., str]):
+    page = Page(render())
+    assert len(page.addresses) == 7
+    assert all(address.startswith("data:image/png;base64,iVBOR") for address in page.addresses)
+
+
+def test_texts_of_messages_and_models_are_shown_as_they_are_and_never_run(render: Callable[..., str]):
+    page = Page(render())
+    assert "script" not in page.tags
+    assert page.tags.count("img") == 7
+    texts = [SAMPLES[-1]["text"], CONTINUATIONS[0]["text"], PREDICTIONS[0]["text"]]
+    texts += [RESPONSES[0]["input"], RESPONSES[9]["response"]]
+    assert all(text in page.text for text in texts)
+
+
+def test_the_same_run_gives_the_same_bytes(render: Callable[..., str]):
+    assert render() == render()
+
+
+def test_a_local_judge_is_said_to_show_the_machinery_only(render: Callable[..., str]):
+    assert "shows the\n  machinery and no more" in render()
+    server = PARAMS | {"judge_responses": {"backend": "openai", "model": "unused"}}
+    assert "machinery" not in render(params=server)
+
+
+def test_the_sample_is_named_as_one_only_where_it_was_used(render: Callable[..., str]):
+    assert "The instructions are the small sample" in render()
+    both = PARAMS | {"fetch_sms_spam": {"source": "sample"}}
+    assert "The SMS messages and instructions are the small sample" in render(params=both)
+    mine = PARAMS | {"fetch_instructions": {"source": {"url": "mine.json", "sha256": "0" * 64}}}
+    assert "small sample" not in render(params=mine)
+
+
+def test_a_stage_resumed_with_other_code_is_named(render: Callable[..., str]):
+    assert "other code" not in render()
+    metrics = METRICS | {"pretrain": METRICS["pretrain"] | {"resumed_with_other_code": True}}
+    assert "<code>pretrain</code> was resumed with other code" in render(metrics=metrics)
+
+
+def test_a_run_without_samples_or_wrong_predictions_says_none(render: Callable[..., str]):
+    right = predictions_frame().query("label == predicted")
+    assert render(samples=[], predictions=right).count("<p>None.</p>") == 2
+
+
+def test_every_result_stands_beside_its_baselines_and_interval():
+    rows = {row.name: row for job in list_results(METRICS).values() for row in job}
+    assert rows["Accuracy"].figure == "93.8% (91.8% to 95.8%)"
+    assert rows["Accuracy"].beside == (
+        "TF-IDF: 95.3% (93.3% to 97.3%); untuned, asked in words: 51.2% (49.2% to 53.2%); larger class: 50.0%"
+    )
+    assert rows["Unused ham taken for spam"].beside == "TF-IDF: 2.1% (0.1% to 4.1%)"
+    assert (rows["Bits per byte"].figure, rows["Bits per byte"].beside) == ("1.704", "bigrams: 2.161")
+    assert rows["chrF++, 0 to 100"].figure == "12.3 (12.3 to 12.4)"
+    assert rows["Score, 0 to 100"].figure == "45.6 (40.1 to 51.2)"
+    assert rows["Score, 0 to 100"].beside == "30.4 if the 1 unparsed replies count 0, 63.7 if they count 100"
+    assert rows["Rank agreement with chrF++"].figure == "0.12"
+
+
+def test_an_agreement_that_was_not_measured_is_called_not_defined():
+    judged = {key: value for key, value in METRICS["score_judgements"].items() if key != "spearman_ref_chrf"}
+    rows = list_results(METRICS | {"score_judgements": judged | {"unparsed": 0}})["Answers, read by the judge"]
+    assert rows[0].beside == "every reply was read"
+    assert rows[1].figure.startswith("not defined")
+
+
+def test_the_surest_predictions_come_first():
+    right = surest_predictions(predictions_frame(), right=True)
+    assert [row["probability"] for row in right] == [0.999, 0.001, 0.25, 0.75]
+    wrong = surest_predictions(predictions_frame(), right=False)
+    assert [row["probability"] for row in wrong] == [0.02, 0.9]
+
+
+def test_ten_predictions_of_many_are_shown():
+    many = pd.DataFrame([PREDICTIONS[0] | {"probability": 0.5 + number / 100} for number in range(50)])
+    chosen = [row["probability"] for row in surest_predictions(many, right=True)]
+    assert chosen == sorted(many["probability"], reverse=True)[:10]
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, []), (1, [1]), (6, [1, 2, 3, 4, 5, 6]), (7, [1, 3, 5, 7]), (600, range(100, 601, 100))]
+)
+def test_samples_of_a_few_evenly_spaced_steps_are_shown_and_the_last_is_one(count: int, shown: list[int]):
+    samples = [{"step": step, "prompt": "", "text": ""} for step in range(1, count + 1) for _ in range(2)]
+    spread = spread_samples(samples)
+    assert list(spread) == list(shown)
+    assert all(len(rows) == 2 for rows in spread.values())
+
+
+def test_answers_are_joined_with_their_metrics_by_id():
+    scores = pd.DataFrame([{"id": 2, "ref_chrf": 1.0}, {"id": 0, "ref_chrf": 9.0}])
+    ranked = rank_answers(RESPONSES, scores)
+    assert [(row["id"], row["ref_chrf"], row["response"]) for row in ranked] == [
+        (0, 9.0, RESPONSES[0]["response"]),
+        (2, 1.0, RESPONSES[2]["response"]),
+    ]
+
+
+def test_no_answer_is_both_among_the_best_and_the_worst(render: Callable[..., str]):
+    answers = rank_answers(RESPONSES[:7], pd.DataFrame(REFERENCE_ITEMS))
+    text = Page(render(answers=answers)).text
+    assert [text.count(row["instruction"]) for row in answers] == [1] * 7
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path):
+    write_csv(tmp_path / "table.csv", PREDICTIONS, list(PREDICTIONS[0]))
+    assert read_table(tmp_path / "table.csv").to_dict("records") == PREDICTIONS
+
+
+def test_a_missing_table_is_one_line_that_names_it(tmp_path: Path):
+    with pytest.raises(UserError, match=r"table\.csv is missing; run `dvc repro`"):
+        read_table(tmp_path / "table.csv")
