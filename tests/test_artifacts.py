@@ -61,9 +61,9 @@ def test_jsonl_round_trips_any_text(tmp_path: Path):
     assert read_jsonl(tmp_path / "rows.jsonl") == rows
 
 
-def test_csv_has_a_header_and_unix_line_ends(tmp_path: Path):
-    write_csv(tmp_path / "rows.csv", [{"a": 1, "b": "x,y"}], ["a", "b"])
-    assert (tmp_path / "rows.csv").read_bytes() == b'a,b\n1,"x,y"\n'
+def test_csv_quotes_texts_and_takes_the_named_columns(tmp_path: Path):
+    write_csv(tmp_path / "rows.csv", [{"a": 1, "b": "x\r,y", "c": 2.5}], ["a", "b"])
+    assert (tmp_path / "rows.csv").read_bytes() == b'"a","b"\n1,"x\r,y"\n'
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff\xfe"])

@@ -60,9 +60,10 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write rows with a header line atomically."""
+    """Write these columns of the rows with a header line, atomically; texts are quoted, numbers are not."""
     with atomic_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        # Before Python 3.13 a lone carriage return would stand unquoted and end the line for readers.
+        writer = csv.DictWriter(file, columns, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
 
