@@ -1,5 +1,6 @@
 """Convert a checkpoint in OpenAI's TensorFlow layout into a Hugging Face model directory."""
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -42,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage("convert_gpt2", main)
+    run_stage("convert_gpt2", main, *sys.argv[1:])

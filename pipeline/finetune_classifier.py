@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from scratchlm.artifacts import sha256_directory, sha256_json, write_csv, write_json
+from scratchlm.artifacts import PLOT_ROWS, evenly_spaced, sha256_directory, sha256_json, write_csv, write_json
 from scratchlm.datasets.sms_spam import LABELS, SPLITS, read_split
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.lora import save_with_adapter
@@ -30,14 +30,15 @@ def main() -> Mapping[str, float]:
     lineage = {str(path): sha256_json(sha256_directory(path)) for path in (base, MESSAGES)}
     with work_folder("finetune_classifier", {"params": config.model_dump(), **lineage}) as folder:
         progress, speed = classifier.fit(splits["train"], splits["val"], folder)
-    predictions = classifier.predict(splits["test"])
-    metrics = score_predictions(predictions, classifier.predict(splits["unused_ham"])) | progress.summary()
-    card = model_card("A spam classifier", "finetune_classifier", config, metrics, lineage, "text-classification")
-    save_with_adapter(classifier.model, MODEL, str(base), tokenizer=base, card=card, class_names=LABELS)
-    write_csv(PREDICTIONS, predictions, list(predictions[0]))
-    write_csv(CONFUSION, predictions, ["label", "predicted"])
-    write_csv(CURVE, progress.rows, list(progress.rows[0]))
-    write_json(METRICS, metrics)
+        test = classifier.predict(splits["test"])
+        metrics = score_predictions(test, classifier.predict(splits["unused_ham"])) | progress.summary()
+        card = model_card("A spam classifier", "finetune_classifier", config, metrics, lineage, "text-classification")
+        saving = {"tokenizer": base, "card": card, "class_names": LABELS, "max_tokens": config.max_tokens}
+        save_with_adapter(classifier.model, MODEL, str(base), **saving)
+        write_csv(PREDICTIONS, test, list(test[0]))
+        write_csv(CONFUSION, evenly_spaced(test, PLOT_ROWS), ["label", "predicted"])
+        write_csv(CURVE, evenly_spaced(progress.rows, PLOT_ROWS), list(progress.rows[0]))
+        write_json(METRICS, metrics)
     return speed
 
 

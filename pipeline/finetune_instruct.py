@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from scratchlm.artifacts import read_jsonl, sha256_directory, sha256_json, write_csv, write_json, write_jsonl
+from scratchlm.artifacts import (
+    PLOT_ROWS,
+    evenly_spaced,
+    read_jsonl,
+    sha256_directory,
+    sha256_json,
+    write_csv,
+    write_json,
+    write_jsonl,
+)
 from scratchlm.datasets.instructions import CHAT_TEMPLATE
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.lora import save_with_adapter
@@ -11,7 +20,7 @@ from scratchlm.models.storage import load_gpt
 from scratchlm.params import read_params
 from scratchlm.reporting.model_card import model_card
 from scratchlm.stages import run_stage
-from scratchlm.training.instruction_tuning import InstructionConfig, finetune_instruct
+from scratchlm.training.instruction_tuning import InstructionConfig, InstructionTuning
 from scratchlm.workspace import work_folder
 
 INSTRUCTIONS = Path("data/instructions")
@@ -26,17 +35,16 @@ def main() -> Mapping[str, float]:
     config = read_params("finetune_instruct", InstructionConfig)
     base, splits = MODELS / config.base, {name: read_jsonl(INSTRUCTIONS / f"{name}.jsonl") for name in ("train", "val")}
     lineage = {str(path): sha256_json(sha256_directory(path)) for path in (base, INSTRUCTIONS)}
-    model, tokenizer = load_gpt(base, config.dropout), load_tokenizer(base)
+    tuning = InstructionTuning(config, load_gpt(base, config.dropout), load_tokenizer(base), splits)
     with work_folder("finetune_instruct", {"params": config.model_dump(), **lineage}) as folder:
-        progress, speed = finetune_instruct(config, model, tokenizer, splits, folder)
-    metrics = progress.summary()
-    card = model_card(
-        "A model that answers instructions", "finetune_instruct", config, metrics, lineage, "text-generation"
-    )
-    save_with_adapter(model, MODEL, str(base), tokenizer=base, card=card, chat_template=CHAT_TEMPLATE)
-    write_jsonl(SAMPLES, progress.samples)
-    write_csv(CURVE, progress.rows, list(progress.rows[0]))
-    write_json(METRICS, metrics)
+        progress, speed = tuning.fit(folder)
+        metrics = progress.summary() | {"left_out": tuning.left_out}
+        card = model_card("A model that answers", "finetune_instruct", config, metrics, lineage, "text-generation")
+        saving = {"tokenizer": base, "card": card, "chat_template": CHAT_TEMPLATE}
+        save_with_adapter(tuning.model, MODEL, str(base), **saving)
+        write_jsonl(SAMPLES, progress.samples)
+        write_csv(CURVE, evenly_spaced(progress.rows, PLOT_ROWS), list(progress.rows[0]))
+        write_json(METRICS, metrics)
     return speed
 
 

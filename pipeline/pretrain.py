@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from scratchlm.artifacts import sha256_json, write_csv, write_json, write_jsonl
+from scratchlm.artifacts import PLOT_ROWS, evenly_spaced, sha256_json, write_csv, write_json, write_jsonl
 from scratchlm.datasets.shards import TokenShards
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.storage import save_model
@@ -25,20 +25,21 @@ METRICS = Path("metrics/pretrain.json")
 def main() -> Mapping[str, float]:
     config = read_params("pretrain", PretrainingConfig)
     shards, tokenizer = TokenShards(TOKENS), load_tokenizer(TOKENIZER)
+    shards.check_tokenizer(tokenizer)
     with work_folder("pretrain", {"params": config.model_dump(), "tokens": shards.manifest}) as folder:
         model, progress, speed = pretrain(config, shards, tokenizer, folder)
-    metrics = {
-        **evaluate_tokens(model, shards, "val", config.context_length),
-        **progress.summary(),
-        "tokens_seen": progress.step * config.batch_tokens,
-        "parameters": model.num_parameters(),
-    }
-    lineage = {str(TOKENS): sha256_json(shards.manifest)}
-    card = model_card("A GPT pretrained from scratch", "pretrain", config, metrics, lineage, "text-generation")
-    save_model(model, MODEL, tokenizer=TOKENIZER, card=card)
-    write_jsonl(SAMPLES, progress.samples)
-    write_csv(CURVE, progress.rows, list(progress.rows[0]))
-    write_json(METRICS, metrics)
+        metrics = {
+            **evaluate_tokens(model, shards, "val", config.context_length),
+            **progress.summary(),
+            "tokens_seen": progress.step * config.batch_tokens,
+            "parameters": model.num_parameters(),
+        }
+        lineage = {str(TOKENS): sha256_json(shards.manifest)}
+        card = model_card("A GPT pretrained from scratch", "pretrain", config, metrics, lineage, "text-generation")
+        save_model(model, MODEL, tokenizer=TOKENIZER, card=card)
+        write_jsonl(SAMPLES, progress.samples)
+        write_csv(CURVE, evenly_spaced(progress.rows, PLOT_ROWS), list(progress.rows[0]))
+        write_json(METRICS, metrics)
     return speed
 
 

@@ -9,6 +9,7 @@ import pytest
 from scratchlm.artifacts import (
     atomic_directory,
     atomic_file,
+    evenly_spaced,
     read_json,
     read_jsonl,
     sha256_json,
@@ -33,6 +34,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path):
     with pytest.raises(RuntimeError):
         fail()
     assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_directory_is_replaced_whole(tmp_path: Path):
@@ -45,6 +47,27 @@ def test_a_directory_is_replaced_whole(tmp_path: Path):
         (partial / "fresh").write_text("1")
     assert [file.name for file in path.iterdir()] == ["fresh"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_directory_leaves_the_old_one_and_nothing_else(tmp_path: Path):
+    path = tmp_path / "folder"
+    path.mkdir()
+
+    def fail() -> None:
+        with atomic_directory(path) as partial:
+            (partial / "half").touch()
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        fail()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_curve_is_thinned_from_end_to_end():
+    assert evenly_spaced([1, 2, 3], 5) == [1, 2, 3]
+    thinned = evenly_spaced(range(5_000), 1_000)
+    assert (len(thinned), thinned[0], thinned[-1]) == (1_000, 0, 4_999)
+    assert thinned == sorted(set(thinned))
 
 
 def test_json_refuses_nan_and_keeps_the_old_file(tmp_path: Path):

@@ -53,7 +53,7 @@ def test_deps_are_the_import_closure_of_the_script(stage: str):
 def test_command_section_and_metrics_carry_the_name_of_the_stage(stage: str):
     body = STAGES[stage]
     item = "".join(f"${{item.{name}}}" for name in body.get("matrix", {}))
-    assert body["cmd"] == f"python -m pipeline.{stage} {item}".strip()
+    assert body["cmd"] == f"PYTHONPATH=src python -m pipeline.{stage} {item}".strip()
     assert body["desc"].endswith(".")
     if "params" in body:
         assert body["params"] in ([stage], [{"params.yaml": None}])

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,18 @@ def test_the_same_inputs_find_the_same_state():
         assert not resumed_with_other_code(folder)
 
 
-def test_other_inputs_remove_the_state_of_before():
+def test_other_inputs_remove_a_finished_state():
     with work_folder("stage", {"seed": 1}) as first:
         pass
     with work_folder("stage", {"seed": 2}) as second:
         assert second != first
         assert not first.exists()
+
+
+def test_other_inputs_leave_an_unfinished_state_to_be_resumed():
+    folder = leave_unfinished_state()
+    with work_folder("stage", {"seed": 2}):
+        assert (folder / "state").exists()
 
 
 def test_a_second_process_gets_one_line(project: Path):
@@ -54,7 +61,7 @@ def change_code(folder: Path) -> None:
 
 
 def leave_unfinished_state() -> Path:
-    with pytest.raises(KeyboardInterrupt), work_folder("stage", {}) as folder:
+    with suppress(KeyboardInterrupt), work_folder("stage", {}) as folder:
         (folder / "state").touch()
         raise KeyboardInterrupt
     return folder
@@ -77,6 +84,14 @@ def test_an_unfinished_state_of_other_code_stops_and_names_the_files_that_change
     with work_folder("stage", {}) as folder:
         assert (folder / "state").exists()
         assert resumed_with_other_code(folder)
+
+
+def test_a_crash_before_the_first_state_asks_nothing():
+    with suppress(KeyboardInterrupt), work_folder("stage", {}) as folder:
+        raise KeyboardInterrupt
+    change_code(folder)
+    with work_folder("stage", {}):
+        pass
 
 
 def test_fresh_starts_anew(monkeypatch: pytest.MonkeyPatch):

@@ -3,22 +3,13 @@
 from pathlib import Path
 
 import torch
-from tokenizers import pre_tokenizers
 from torch.nn import functional as F
 
-from scratchlm.datasets.tokenizers import END_OF_TEXT, write_byte_pair_tokenizer
 from scratchlm.models.gpt import GPT, GPTConfig
 from scratchlm.models.storage import save_model
+from tests.corpora import write_byte_tokenizer
 
 VOCAB_SIZE = 257
-
-
-def byte_tokenizer(directory: Path) -> Path:
-    """A tokenizer folder: a BPE without merges, whose tokens are the 256 bytes and end of text."""
-    directory.mkdir(parents=True)
-    characters = [*sorted(pre_tokenizers.ByteLevel.alphabet()), END_OF_TEXT]
-    write_byte_pair_tokenizer(directory, {character: index for index, character in enumerate(characters)}, [])
-    return directory
 
 
 def tiny_gpt(context_length: int = 2_048) -> GPT:
@@ -31,7 +22,8 @@ def tiny_gpt(context_length: int = 2_048) -> GPT:
 
 def save_tiny_model(directory: Path, model: GPT | None = None, chat_template: str | None = None) -> Path:
     """Write a model directory; its tokenizer is made beside it."""
-    tokenizer = byte_tokenizer(directory.with_name(f"{directory.name}-tokenizer"))
+    tokenizer = directory.with_name(f"{directory.name}-tokenizer")
+    write_byte_tokenizer(tokenizer)
     save_model(model or tiny_gpt(), directory, tokenizer=tokenizer, card="A tiny model.\n", chat_template=chat_template)
     return directory
 

@@ -14,6 +14,7 @@ from typing import Any
 from scratchlm.errors import UserError
 
 MANIFEST = "manifest.json"
+PLOT_ROWS = 1_000  # of a CSV that `dvc plots` draws
 
 
 @contextmanager
@@ -21,9 +22,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; what was written there is fsynced and renamed to `path` at the end."""
     partial = _partial(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    yield partial
-    _fsync(partial)
-    partial.replace(path)
+    try:
+        yield partial
+        _fsync(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     _fsync(path.parent)
 
 
@@ -33,13 +37,16 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     partial = _partial(path)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    yield partial
-    for file in sorted(partial.rglob("*")):
-        _fsync(file)
-    _fsync(partial)
-    if path.exists():
-        shutil.rmtree(path)
-    partial.rename(path)
+    try:
+        yield partial
+        for file in sorted(partial.rglob("*")):
+            _fsync(file)
+        _fsync(partial)
+        if path.exists():
+            shutil.rmtree(path)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     _fsync(path.parent)
 
 
@@ -66,6 +73,13 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
         writer = csv.DictWriter(file, columns, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def evenly_spaced(rows: Sequence[Any], limit: int) -> list[Any]:
+    """At most `limit` rows, the first and the last among them: what a plot in git may hold."""
+    if len(rows) <= limit:
+        return list(rows)
+    return [rows[round(index * (len(rows) - 1) / (limit - 1))] for index in range(limit)]
 
 
 def read_json(path: Path) -> Any:

@@ -58,18 +58,23 @@ def classify(
     """Print class and probability of each message, separated by a tab."""
     from scratchlm.datasets.tokenizers import load_tokenizer
     from scratchlm.models.classifier import GPTClassifier
-    from scratchlm.models.storage import load_model, read_class_names
+    from scratchlm.models.storage import load_model, read_class_names, read_max_tokens
+    from scratchlm.training.classification import message_examples
     from scratchlm.training.evaluation import predict_classes
-    from scratchlm.training.examples import message_examples
 
     model, tokenizer = load_model(model_dir), load_tokenizer(model_dir)
     if not isinstance(model, GPTClassifier):
         raise UserError(f"{model_dir} is no classifier; use `scratchlm generate`.")
     names = read_class_names(model_dir)
-    messages = [message] if message is not None else [line.rstrip("\n") for line in sys.stdin]
-    examples = message_examples(messages, [0] * len(messages), tokenizer, model.trunk.config.context_length)
+    messages = [message] if message is not None else _read_lines()
+    examples = message_examples(messages, [0] * len(messages), tokenizer, read_max_tokens(model_dir))
     for probabilities in predict_classes(model, examples, batch_size=32, pad_id=tokenizer.eot_id):
         print(f"{names[int(probabilities.argmax())]}\t{probabilities.max():.4f}")
+
+
+def _read_lines() -> list[str]:
+    text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
 def app() -> None:

@@ -12,9 +12,10 @@ from scratchlm.errors import UserError
 RUNS = Path("metrics/runs")
 
 
-def run_stage(stage: str, main: Callable[[], Mapping[str, float] | None]) -> None:
-    """Run a stage; what `main` returns (timings, throughput) goes to metrics/runs/, which DVC does not track.
+def run_stage(stage: str, main: Callable[[], Mapping[str, float] | None], *items: str) -> None:
+    """Run a stage, or one item of a matrix stage.
 
+    What `main` returns (timings, throughput) goes to metrics/runs/, which DVC does not track.
     A UserError or an error of the file system becomes one line on stderr and exit code 1, an interrupt 130.
     """
     start = time.perf_counter()
@@ -22,6 +23,8 @@ def run_stage(stage: str, main: Callable[[], Mapping[str, float] | None]) -> Non
         facts = main() or {}
     except UserError as error:
         sys.exit(f"{stage}: {error}")
+    except FileNotFoundError as error:
+        sys.exit(f"{stage}: {error.filename} is missing; run `dvc repro` to make it.")
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
@@ -32,7 +35,8 @@ def run_stage(stage: str, main: Callable[[], Mapping[str, float] | None]) -> Non
         print(f"{stage}: interrupted; the next run goes on from here.", file=sys.stderr)
         sys.exit(130)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    write_json(RUNS / f"{stage}.json", {"seconds": time.perf_counter() - start, "peak_memory_bytes": peak, **facts})
+    name = "_".join([stage, *items])
+    write_json(RUNS / f"{name}.json", {"seconds": time.perf_counter() - start, "peak_memory_bytes": peak, **facts})
 
 
 def matrix_item(key: str, items: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from scratchlm.errors import UserError
 from scratchlm.params import project_root
 
 STATE_FORMAT = 1
+CODE = "code.json"
 FINISHED, OTHER_CODE = "finished", "other-code"  # empty files that mark a state
 PACKAGE = Path(__file__).resolve().parent
 
@@ -25,12 +26,12 @@ def work_root() -> Path:
 
 @contextmanager
 def work_folder(stage: str, inputs: Mapping[str, Any]) -> Iterator[Path]:
-    """Lock and yield `.work/<stage>/<fingerprint of the inputs>/`; unlocked state of other fingerprints is removed.
+    """Lock and yield `.work/<stage>/<fingerprint of the inputs>/`; finished states of other fingerprints are removed.
 
     `inputs` is JSON: the stage's parameters and the sha256 of what it reads, nothing about device, paths or code.
-    The code that wrote the state is hashed beside it. Where the block did not end and the code has changed since,
-    UserError stops the run unless $SCRATCHLM_RESUME is `other-code` (go on) or `fresh` (start anew). A state whose
-    block has ended is found again by the same code, and started anew by other code.
+    The block ends when the stage's outputs are written: its state is then finished. The code that wrote a state is
+    hashed beside it. A finished state is started anew by other code; an unfinished one stops with UserError unless
+    $SCRATCHLM_RESUME is `other-code` (go on) or `fresh` (start anew).
     """
     fingerprint = sha256_json({"format": STATE_FORMAT, **inputs})[:16]
     folder = work_root() / stage / fingerprint
@@ -51,10 +52,11 @@ def _check_code(folder: Path) -> None:
     choice = os.environ.get("SCRATCHLM_RESUME", "")
     if choice not in {"", "other-code", "fresh"}:
         raise UserError(f"SCRATCHLM_RESUME is {choice!r}; it may be `other-code` or `fresh`.")
-    record = folder / "code.json"
+    record = folder / CODE
     recorded = read_json(record) if record.exists() else {}
     changed = [name for name, sha256 in recorded.items() if _sha256_or_none(PACKAGE / name) != sha256]
-    if choice == "fresh" or (changed and not choice and (folder / FINISHED).exists()):
+    resumable = any(path.name != CODE for path in folder.iterdir()) and not (folder / FINISHED).exists()
+    if choice == "fresh" or (changed and not choice and not resumable):
         _empty(folder)
     elif changed and not choice:
         raise UserError(
@@ -81,13 +83,11 @@ def _sha256_or_none(path: Path) -> str | None:
 
 
 def _remove_others(folder: Path) -> None:
-    for other in folder.parent.iterdir():
-        if other != folder and other.is_dir():
-            try:
-                with _locked(other, other.name):
-                    shutil.rmtree(other)
-            except UserError:
-                continue  # an experiment beside this one is at work there
+    for finished in folder.parent.glob(f"*/{FINISHED}"):
+        if finished.parent != folder:
+            # An experiment beside this one may be writing its outputs from there.
+            with suppress(UserError), _locked(finished.parent, finished.parent.name):
+                shutil.rmtree(finished.parent)
 
 
 @contextmanager

@@ -7,15 +7,15 @@ import torch
 from torch.nn import functional as F
 
 from scratchlm.baselines.zero_shot import ANSWER, QUESTION, continuation_log_probs, predict_zero_shot
-from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT
-from tests.tiny_model import byte_tokenizer, teach, tiny_gpt
+from tests.corpora import write_byte_tokenizer
+from tests.tiny_model import teach, tiny_gpt
 
 
 @pytest.fixture
 def tokenizer(tmp_path: Path):
-    return load_tokenizer(byte_tokenizer(tmp_path / "tokenizer"))
+    return write_byte_tokenizer(tmp_path / "tokenizer")
 
 
 def plain_log_prob(model: GPT, prompt: list[int], continuation: list[int]) -> float:

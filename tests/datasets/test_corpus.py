@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from scratchlm.artifacts import read_json, sha256_file
 from scratchlm.datasets import corpus
-from scratchlm.datasets.corpus import CorpusConfig, fetch_corpus, read_documents
+from scratchlm.datasets.corpus import CorpusConfig, fetch_corpus
 from scratchlm.datasets.sources import TEXTS, FileSource
 from scratchlm.errors import UserError
 
@@ -23,11 +21,6 @@ def own_file(path: Path, content: str | bytes) -> FileSource:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return FileSource(url=str(path), sha256=sha256_file(path))
-
-
-def write_parquet(path: Path, texts: list[str | None], column: str = "text") -> Path:
-    pq.write_table(pa.table({column: texts}), path)
-    return path
 
 
 def test_books_come_from_the_mirror_with_a_manifest_written_last(project: Path, mirror: Path):
@@ -96,55 +89,8 @@ def test_a_file_that_waits_damaged_is_fetched_again(project: Path):
 def test_unknown_names_kinds_and_doubles_are_refused_by_name(project: Path):
     with pytest.raises(UserError, match="'shakespeare', which is none of package_docs, openwebtext, tinyshakespeare"):
         fetch_corpus(config("shakespeare"), project / "corpus")
-    with pytest.raises(UserError, match=r"notes\.pdf ends in '\.pdf', a corpus file in one of \.parquet, \.jsonl"):
+    with pytest.raises(UserError, match=r"notes\.pdf ends in '\.pdf', a corpus file in one of \.parquet, \.txt, \.jsonl"):
         fetch_corpus(config(own_file(project / "notes.pdf", "")), project / "corpus")
     twins = [own_file(project / folder / "a.txt", folder) for folder in ("one", "two")]
     with pytest.raises(UserError, match=r"two files the name a\.txt"):
         fetch_corpus(config(*twins), project / "corpus")
-
-
-def test_parquet_jsonl_and_text_give_the_same_documents(tmp_path: Path):
-    texts = ["one\n", "zwei\u2028", "three 3️⃣\r\n", "<|endoftext|>"]
-    own_file(
-        tmp_path / "a.jsonl",
-        '{"text": "one\\n"}\n{"id": 7, "text": "zwei\u2028"}\n'
-        '{"text": "three 3️⃣\\r\\n"}\n{"text": ""}\n{"text": "<|endoftext|>"}\n\n',
-    )
-    assert list(read_documents(write_parquet(tmp_path / "a.parquet", [*texts[:2], "", *texts[2:]]))) == texts
-    assert list(read_documents(tmp_path / "a.jsonl")) == texts
-    for index, text in enumerate(texts[:2]):
-        own_file(tmp_path / f"{index}.txt", text)
-        assert list(read_documents(tmp_path / f"{index}.txt")) == [text]
-
-
-def test_a_gutenberg_book_is_read_without_bom_carriage_returns_header_and_footer(mirror: Path):
-    (book,) = read_documents(mirror / "www.gutenberg.org/cache/epub/1661/pg1661.txt")
-    assert book.startswith("The Adventures of Sherlock Holmes\n\nby Arthur Conan Doyle\n")
-    assert book.endswith("considerable success.\n")
-    assert "\r" not in book
-    assert "Gutenberg" not in book
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.txt", b"caf\xe9", r"a\.txt is no UTF-8 text: .*0xe9"),
-        ("a.jsonl", b'{"text": "a"}\n{"text": "caf\xe9"}\n', r"a\.jsonl, line 2 is no JSON in UTF-8"),
-        ("a.jsonl", b'{"text": "a"}\n{"text": "b"\n', r"a\.jsonl, line 2 is no JSON"),
-        ("a.jsonl", b'{"body": "a"}\n', r"a\.jsonl: the `text` of a document is None"),
-        ("a.jsonl", b'"a"\n', r"a\.jsonl: the `text` of a document is None"),
-        ("a.jsonl", b'{"text": "\\ud800"}\n', r"a\.jsonl: document 1 is no UTF-8 text .*surrogate"),
-        ("a.parquet", b"PAR1", r"a\.parquet is no readable Parquet file"),
-    ],
-)
-def test_a_damaged_file_is_named(name: str, content: bytes, message: str, tmp_path: Path):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match=message):
-        list(read_documents(tmp_path / name))
-
-
-def test_a_parquet_file_without_texts_is_named(tmp_path: Path):
-    with pytest.raises(UserError, match=r"a\.parquet has no column `text`, only body"):
-        list(read_documents(write_parquet(tmp_path / "a.parquet", ["a"], column="body")))
-    with pytest.raises(UserError, match=r"a\.parquet: the `text` of a document is None"):
-        list(read_documents(write_parquet(tmp_path / "a.parquet", ["a", None])))

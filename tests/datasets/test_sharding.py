@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.datasets.corpus import read_documents
+from scratchlm.datasets.documents import read_documents
 from scratchlm.datasets.sharding import ShardConfig, count_shards, shard_corpus, shard_file
 from scratchlm.datasets.shards import TokenShards
 from scratchlm.datasets.tokenizers import load_tokenizer

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.datasets.corpus import read_documents
+from scratchlm.datasets.documents import read_documents
 from scratchlm.datasets.tokenizer_building import TokenizerConfig, build_tokenizer, sample_documents, train_bpe
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.errors import UserError

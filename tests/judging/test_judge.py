@@ -22,8 +22,9 @@ from scratchlm.judging.judge import JudgeConfig, LocalJudge, ServerConfig, Serve
 from scratchlm.judging.verdicts import VerdictStore, read_score
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.storage import save_model
+from tests.corpora import write_byte_tokenizer
 from tests.judging.conftest import Answer, ChatServer, completion
-from tests.tiny_model import byte_tokenizer, save_tiny_model, teach, tiny_gpt
+from tests.tiny_model import save_tiny_model, teach, tiny_gpt
 
 CPU = torch.device("cpu")
 ITEMS = [
@@ -137,7 +138,7 @@ def test_concurrency_and_patience_do_not_make_a_new_verdict(server: ChatServer, 
 
 def test_the_local_judge_expects_the_digit_that_the_model_learnt(tmp_path: Path, store: VerdictStore):
     directory = tmp_path / "judge"
-    tokenizer = load_tokenizer(byte_tokenizer(tmp_path / "tokenizer"))
+    tokenizer = write_byte_tokenizer(tmp_path / "tokenizer")
     save_tiny_model(directory, teach(tiny_gpt(), [*tokenizer.encode(":7"), tokenizer.eot_id]))
     rows = judge_items(LocalJudge(directory, CPU), ITEMS, store)
     assert [read_score(row) for row in rows] == pytest.approx([7 / 9 * 100] * 12, abs=2)
@@ -178,9 +179,9 @@ def test_another_model_gives_new_verdicts(tmp_path: Path, store: VerdictStore):
 
 
 def test_a_classifier_is_no_judge(tmp_path: Path):
-    tokenizer = byte_tokenizer(tmp_path / "tokenizer")
+    write_byte_tokenizer(tmp_path / "tokenizer")
     classifier = GPTClassifier(tiny_gpt(), 2)
-    save_model(classifier, tmp_path / "judge", tokenizer=tokenizer, card="", class_names=["ham", "spam"])
+    save_model(classifier, tmp_path / "judge", tokenizer=tmp_path / "tokenizer", card="", class_names=["ham", "spam"])
     with pytest.raises(UserError, match="judge holds a classifier"):
         LocalJudge(tmp_path / "judge", CPU)
 
@@ -195,7 +196,7 @@ def test_the_parameters_choose_the_judge(tmp_path: Path, server: ChatServer):
 @pytest.fixture
 def transformers_serve(tmp_path: Path) -> Iterator[tuple[str, str]]:
     """Base URL and model name of `transformers serve`, whose model replies "SCORE: 70" to everything."""
-    tokenizer = load_tokenizer(byte_tokenizer(tmp_path / "tokenizer"))
+    tokenizer = write_byte_tokenizer(tmp_path / "tokenizer")
     model = teach(tiny_gpt(), [*tokenizer.encode(">SCORE: 70"), tokenizer.eot_id])
     directory = save_tiny_model(tmp_path / "judge", model, CHAT_TEMPLATE)
     with socket.socket() as free:

@@ -2,15 +2,15 @@
 
 from pipeline.generate_responses import main
 from scratchlm.artifacts import read_json, read_jsonl, write_jsonl
-from scratchlm.datasets.tokenizers import load_tokenizer
 from tests.conftest import Workspace
-from tests.tiny_model import byte_tokenizer, save_tiny_model, teach, tiny_gpt
+from tests.corpora import write_byte_tokenizer
+from tests.tiny_model import save_tiny_model, teach, tiny_gpt
 
 ENTRIES = [{"instruction": f"Is {n} a number?", "input": "", "output": "Yes, it is."} for n in range(5)]
 
 
 def test_every_entry_gets_its_answer_and_whether_it_ended(workspace: Workspace):
-    tokenizer = load_tokenizer(byte_tokenizer(workspace.path / "tokenizer"))
+    tokenizer = write_byte_tokenizer(workspace.path / "tokenizer")
     model = teach(tiny_gpt(), [*tokenizer.encode("\nYes."), tokenizer.eot_id])
     save_tiny_model(workspace.path / "data/models/instruct", model)
     write_jsonl(workspace.path / "data/instructions/test.jsonl", ENTRIES)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from scratchlm.artifacts import write_json
 from scratchlm.models.gpt import GPT, GPTConfig
 from scratchlm.training.batches import TokenBatches
 from scratchlm.training.checkpoint import Progress
@@ -80,23 +79,23 @@ def run_training(shards: MemoryShards, tmp_path: Path) -> Training:
         *,
         model: GPT | None = None,
         loss_fn=language_model_loss,
-        batch_tokens: int = 4 * LENGTH,
+        evaluate=None,
+        steps: int = STEPS,
         **changes,
     ):
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        write_json(folder / "code.json", {})
         config = tiny_config(**changes)
         model = model or tiny_model()
-        batches = TokenBatches(shards, LENGTH, batch_tokens, config.micro_batch_size, config.seed)
+        batches = TokenBatches(shards, LENGTH, 4 * LENGTH, config.micro_batch_size, config.seed)
 
-        def evaluate(model: GPT) -> dict[str, float]:
+        def evaluate_shards(model: GPT) -> dict[str, float]:
             return evaluate_tokens(model, shards, "val", LENGTH)
 
         def sample(model: GPT) -> list[dict[str, str]]:
             return [{"text": str(int(model(torch.zeros(1, 1, dtype=torch.long)).argmax()))}]
 
-        progress, _ = train(model, batches, loss_fn, evaluate, config, STEPS, folder, sample)
+        progress, _ = train(model, batches, loss_fn, evaluate or evaluate_shards, config, steps, folder, sample)
         return model, progress
 
     return run

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from scratchlm.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from scratchlm.training.checkpoint import Progress, load_checkpoint, save_best, save_checkpoint
 from scratchlm.training.optimizer import build_optimizer
 from tests.training.conftest import tiny_config, tiny_model
 
@@ -28,7 +28,7 @@ def test_a_round_trip_keeps_every_bit(tmp_path: Path):
     save(tmp_path, 2)
     model, optimizer = trained(2)
     fresh, fresh_optimizer = trained(0)
-    progress = load_checkpoint(tmp_path, fresh, fresh_optimizer)
+    progress = load_checkpoint(tmp_path, fresh, fresh_optimizer, keep_best=False)
     assert progress == Progress(step=2, rows=[{"step": 2, "val_loss": 0.1 + 0.2}])
     assert all(map(torch.equal, fresh.state_dict().values(), model.state_dict().values()))
     ours, theirs = (each.state_dict()["state"] for each in (fresh_optimizer, optimizer))
@@ -49,12 +49,31 @@ def test_a_damaged_checkpoint_is_skipped_with_a_line(tmp_path: Path, file: str, 
     save(tmp_path, 2)
     damaged = tmp_path / "step-00000002" / file
     damaged.write_bytes(damaged.read_bytes()[:-3])
-    assert load_checkpoint(tmp_path, *trained(0)).step == 1
+    assert load_checkpoint(tmp_path, *trained(0), keep_best=False).step == 1
     assert f"step-00000002/{file}" in capsys.readouterr().err
 
 
+def test_best_weights_stay_as_long_as_a_checkpoint_names_them(tmp_path: Path):
+    model, optimizer = trained(0)
+    for step, best_step in ((1, 1), (2, 2), (3, 2), (4, 2)):
+        save_best(tmp_path, model, best_step)
+        save_checkpoint(tmp_path, model, optimizer, Progress(step=step, best_step=best_step))
+        assert load_checkpoint(tmp_path, model, optimizer, keep_best=True).best_step == best_step
+    assert [path.name for path in tmp_path.glob("best-*")] == ["best-00000002"]
+
+
+def test_a_checkpoint_without_its_best_weights_is_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    model, optimizer = trained(0)
+    for step in (1, 2):
+        save_best(tmp_path, model, step)
+        save_checkpoint(tmp_path, model, optimizer, Progress(step=step, best_step=step))
+    (tmp_path / "best-00000002/model.safetensors").write_bytes(b"")
+    assert load_checkpoint(tmp_path, model, optimizer, keep_best=True).step == 1
+    assert "best-00000002/model.safetensors" in capsys.readouterr().err
+
+
 def test_without_a_checkpoint_a_training_begins(tmp_path: Path):
-    assert load_checkpoint(tmp_path, *trained(0)) == Progress()
+    assert load_checkpoint(tmp_path, *trained(0), keep_best=False) == Progress()
 
 
 def test_nothing_is_pickled(tmp_path: Path):

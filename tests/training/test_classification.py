@@ -6,9 +6,14 @@ import pandas as pd
 import pytest
 import torch
 
-from scratchlm.artifacts import write_json
+from scratchlm.errors import UserError
 from scratchlm.models.lora import LoRAConfig
-from scratchlm.training.classification import ClassificationConfig, MessageClassifier, score_predictions
+from scratchlm.training.classification import (
+    ClassificationConfig,
+    MessageClassifier,
+    message_examples,
+    score_predictions,
+)
 from tests.training.conftest import ByteTokenizer, byte_model, tiny_config
 
 LABELS = ("ham", "spam")
@@ -33,7 +38,6 @@ def classifier(part: str, **changes: object) -> MessageClassifier:
 
 def fit(made: MessageClassifier, folder: Path):
     folder.mkdir(exist_ok=True)
-    write_json(folder / "code.json", {})
     return made.fit(FRAME, FRAME, folder)
 
 
@@ -79,3 +83,14 @@ def test_a_stopped_fine_tuning_ends_with_the_same_bits(tmp_path: Path, monkeypat
     assert calls == 1
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+
+
+def test_messages_are_cut_and_an_empty_one_is_one_token():
+    long, empty = message_examples(["abcdef", ""], [1, 0], ByteTokenizer(), max_tokens=4)
+    assert (list(long.tokens), long.target) == ([97, 98, 99, 100], 1)
+    assert (list(empty.tokens), empty.target) == ([256], 0)
+
+
+def test_more_tokens_than_the_base_can_read_are_refused():
+    with pytest.raises(UserError, match=r"max_tokens 1000 exceeds the 256 positions of data/models/pretrained"):
+        classifier("all", max_tokens=1000)

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from scratchlm.errors import UserError
 from scratchlm.training.batches import IGNORED, Example, collate
-from scratchlm.training.evaluation import evaluate_examples, evaluate_tokens
+from scratchlm.training.evaluation import evaluate_examples, evaluate_tokens, perplexity
 from scratchlm.training.losses import language_model_loss
 from tests.training.conftest import LENGTH, MemoryShards, tiny_model
 
@@ -29,9 +30,26 @@ def test_the_loss_is_the_mean_over_all_tokens_but_the_first(shards: MemoryShards
 
 def test_a_limit_takes_evenly_spaced_windows(shards: MemoryShards):
     model = tiny_model().eval()
+    tokens = torch.from_numpy(shards.splits["val"])  # 75 tokens: 9 whole windows and a rest
+    starts = [0, 4 * LENGTH, 8 * LENGTH]
+    chosen = torch.stack([tokens[start : start + LENGTH + 1] for start in starts])
+    expected = F.cross_entropy(model(chosen[:, :-1]).flatten(0, 1), chosen[:, 1:].flatten()).item()
     limited = evaluate_tokens(model, shards, "val", LENGTH, max_tokens=3 * LENGTH)
-    assert limited == evaluate_tokens(model, shards, "val", LENGTH, max_tokens=3 * LENGTH)
-    assert limited != evaluate_tokens(model, shards, "val", LENGTH)
+    assert limited["val_loss"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_split_shorter_than_a_window_is_read_whole(shards: MemoryShards):
+    model = tiny_model().eval()
+    shards.splits["val"] = shards.splits["val"][:5]
+    whole = evaluate_tokens(model, shards, "val", LENGTH)
+    assert evaluate_tokens(model, shards, "val", LENGTH, max_tokens=3) == whole
+
+
+def test_a_diverged_loss_is_one_line():
+    assert perplexity(1.0) == pytest.approx(math.e)
+    for loss in (math.inf, math.nan, 1_000.0):
+        with pytest.raises(UserError, match="diverged"):
+            perplexity(loss)
 
 
 def test_padding_and_ignored_targets_do_not_count():

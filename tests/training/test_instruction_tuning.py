@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from scratchlm.artifacts import write_json
 from scratchlm.datasets.instructions import format_prompt
 from scratchlm.errors import UserError
 from scratchlm.models.lora import LoRAConfig
 from scratchlm.models.sampling import SamplingConfig
-from scratchlm.training.instruction_tuning import InstructionConfig, finetune_instruct
+from scratchlm.training.batches import IGNORED
+from scratchlm.training.instruction_tuning import InstructionConfig, InstructionTuning, instruction_example
 from tests.training.conftest import ByteTokenizer, byte_model, tiny_config
 
+TOKENIZER = ByteTokenizer()
 ENTRIES = [{"instruction": "Say it.", "input": word, "output": "ok"} for word in ("a", "b", "c", "d")]
 
 
@@ -33,11 +34,10 @@ def config(**changes: object) -> InstructionConfig:
 
 def tune(folder: Path, **changes: object):
     folder.mkdir(exist_ok=True)
-    write_json(folder / "code.json", {})
     model = byte_model()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     splits = {"train": ENTRIES, "val": ENTRIES[:1]}
-    progress, _ = finetune_instruct(config(**changes), model, ByteTokenizer(), splits, folder)
+    progress, _ = InstructionTuning(config(**changes), model, TOKENIZER, splits).fit(folder)
     return model, progress, before
 
 
@@ -54,6 +54,30 @@ def test_lora_leaves_the_base_as_it_was(tmp_path: Path):
     assert any("lora_B" in name and bool(tensor.any()) for name, tensor in after.items())
 
 
-def test_entries_that_are_all_too_long_are_one_line(tmp_path: Path):
-    with pytest.raises(UserError, match="no examples"):
-        tune(tmp_path, max_tokens=10)
+def test_the_response_and_the_end_of_text_are_the_targets():
+    example = instruction_example(ENTRIES[0], TOKENIZER, "response")
+    prompt = format_prompt(ENTRIES[0])
+    assert TOKENIZER.decode(example.tokens) == prompt + "ok"
+    assert list(example.target) == [IGNORED] * (len(prompt) - 1) + [*b"ok", 256]
+    assert example.target_count == 3
+
+
+def test_the_loss_on_all_predicts_every_next_token():
+    example = instruction_example(ENTRIES[0], TOKENIZER, "all")
+    assert list(example.target) == [*example.tokens[1:], 256]
+
+
+def test_entries_that_do_not_fit_are_left_out_and_counted():
+    long = ENTRIES[0] | {"input": "x" * 100}
+    splits = {"train": [*ENTRIES, long], "val": [long, ENTRIES[0]]}
+    tuning = InstructionTuning(config(max_tokens=200), byte_model(), TOKENIZER, splits)
+    assert tuning.left_out == 2
+    assert [len(tuning.examples[name]) for name in ("train", "val")] == [4, 1]
+    assert tuning.sampled == [ENTRIES[0]]
+
+
+@pytest.mark.parametrize(("split", "message"), [("train", "no examples"), ("val", "no entry of the validation split")])
+def test_a_split_that_is_all_too_long_is_one_line(tmp_path: Path, split: str, message: str):
+    splits = {"train": ENTRIES, "val": ENTRIES} | {split: [ENTRIES[0] | {"input": "x" * 300}]}
+    with pytest.raises(UserError, match=message):
+        InstructionTuning(config(max_tokens=200), byte_model(), TOKENIZER, splits).fit(tmp_path)

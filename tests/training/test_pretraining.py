@@ -3,7 +3,6 @@
 import math
 from pathlib import Path
 
-from scratchlm.artifacts import write_json
 from scratchlm.models.sampling import SamplingConfig
 from scratchlm.training.pretraining import PretrainingConfig, pretrain
 from tests.training.conftest import ByteTokenizer, MemoryShards, tiny_config
@@ -23,7 +22,6 @@ def test_a_model_is_trained_and_sampled(shards: MemoryShards, tmp_path: Path):
         | {"steps": 40, "batch_tokens": 64, "eval_tokens": 64, "sample_prompts": ["the "]}
         | {"sample": SamplingConfig(max_new_tokens=3, temperature=0.0, top_k=None, seed=0)}
     )
-    write_json(tmp_path / "code.json", {})
     model, progress, speed = pretrain(config, shards, ByteTokenizer(), tmp_path)
     assert progress.rows[-1]["val_loss"] < math.log(257) / 2
     assert [sample["step"] for sample in progress.samples] == [20, 40]

@@ -1,8 +1,6 @@
-"""The files of a corpus, fetched source by source into one folder with a manifest, and the documents in a file."""
+"""The files of a corpus, fetched source by source into one folder with a manifest."""
 
-import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -11,6 +9,7 @@ from pydantic import Field
 from tqdm import tqdm
 
 from scratchlm.artifacts import MANIFEST, atomic_directory, has_sha256, link_file, read_json, sha256_json, write_json
+from scratchlm.datasets.documents import find_reader
 from scratchlm.datasets.download import fetch
 from scratchlm.datasets.package_docs import write_package_docs
 from scratchlm.datasets.sources import (
@@ -26,11 +25,6 @@ from scratchlm.datasets.sources import (
 from scratchlm.errors import UserError
 from scratchlm.params import Schema
 from scratchlm.workspace import work_root
-
-PARQUET_BATCH = 256  # documents
-GUTENBERG_TEXT = re.compile(
-    r"\*{3} ?START OF TH(?:E|IS) PROJECT GUTENBERG.*?\*{3}(.*)\*{3} ?END OF TH(?:E|IS) PROJECT GUTENBERG", re.DOTALL
-)
 
 
 class CorpusConfig(Schema):
@@ -60,20 +54,6 @@ def corpus_files(directory: Path) -> list[dict[str, Any]]:
     return read_json(directory / MANIFEST)["files"]
 
 
-def read_documents(path: Path) -> Iterator[str]:
-    """The documents of a .parquet, .jsonl or .txt file in order, without the empty ones.
-
-    UserError names the file if it is damaged, has no column or field `text`, or holds what is no UTF-8 text.
-    """
-    for number, text in enumerate(_reader(path.name)(path), start=1):
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise UserError(f"{path}: document {number} is no UTF-8 text ({error}); replace the surrogate.") from None
-        if text:
-            yield text
-
-
 def _list_sources(config: CorpusConfig) -> dict[str, Source | Package]:
     """Every file of the corpus by the name that it gets, in the order of the names."""
     files: dict[str, Source | Package] = {}
@@ -95,7 +75,7 @@ def _list_files(choice: FileSource | str, config: CorpusConfig) -> Iterator[tupl
             yield f"openwebtext-{source.name}", source
     elif isinstance(choice, FileSource):
         name = Path(unquote(urlsplit(choice.url).path)).name
-        _reader(name)
+        find_reader(name)
         yield name, find_source(TEXTS, choice)
     elif choice in TEXTS:
         yield f"{choice}.txt", TEXTS[choice]
@@ -121,54 +101,3 @@ def _bring(name: str, source: Source | Package) -> dict[str, Any]:
 
 def _waiting_file(name: str, source: Source | Package) -> Path:
     return work_root() / "corpus" / f"{sha256_json([source.urls, source.sha256])[:16]}-{name}"
-
-
-def _reader(name: str) -> Callable[[Path], Iterator[str]]:
-    readers = {".parquet": _read_parquet, ".jsonl": _read_jsonl, ".txt": _read_text}
-    suffix = Path(name).suffix
-    if suffix not in readers:
-        raise UserError(f"{name} ends in {suffix!r}, a corpus file in one of {', '.join(readers)}; convert it.")
-    return readers[suffix]
-
-
-def _read_parquet(path: Path) -> Iterator[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            if "text" not in file.schema_arrow.names:
-                raise UserError(f"{path} has no column `text`, only {', '.join(file.schema_arrow.names)}; rename one.")
-            for batch in file.iter_batches(PARQUET_BATCH, columns=["text"]):
-                for row in batch.column(0).to_pylist():
-                    yield _check_text(row, path)
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no readable Parquet file: {error}; fetch it again.") from None
-
-
-def _read_jsonl(path: Path) -> Iterator[str]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line.decode())
-            except ValueError as error:  # of UTF-8 or of JSON
-                raise UserError(f"{path}, line {number} is no JSON in UTF-8: {error}") from None
-            yield _check_text(row.get("text") if isinstance(row, dict) else None, path)
-
-
-def _read_text(path: Path) -> Iterator[str]:
-    """The whole file as one document: without BOM, `\\n` line ends, without Project Gutenberg's header and footer."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is no UTF-8 text: {error}; convert it.") from None
-    book = GUTENBERG_TEXT.search(text)
-    yield book[1].strip() + "\n" if book else text
-
-
-def _check_text(value: Any, path: Path) -> str:
-    if not isinstance(value, str):
-        raise UserError(f"{path}: the `text` of a document is {value!r}, not a string; drop or correct that document.")
-    return value

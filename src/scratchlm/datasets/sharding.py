@@ -17,7 +17,8 @@ from pydantic import Field
 from tqdm import tqdm
 
 from scratchlm.artifacts import MANIFEST, atomic_directory, has_sha256, read_json, verify_file, write_json
-from scratchlm.datasets.corpus import corpus_files, read_documents
+from scratchlm.datasets.corpus import corpus_files
+from scratchlm.datasets.documents import read_documents
 from scratchlm.datasets.shards import SPLITS, TOTALS, ShardWriter, write_shard_manifest
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.errors import UserError

@@ -88,6 +88,7 @@ class TokenShards:
             raise UserError(
                 f"{directory} has format {self.manifest.get('format')}, not {FORMAT}; run shard_corpus again."
             )
+        self.directory = directory
         self.eot_id: int = self.manifest["eot_id"]
         self.vocab_size: int = self.manifest["vocab_size"]
         dtype = _dtype(self.manifest["dtype"])
@@ -97,6 +98,14 @@ class TokenShards:
             verify_file(path, shard["tokens"] * dtype.itemsize, shard["sha256"] if verify else None)
             self._arrays[shard["split"]].append(np.memmap(path, dtype, mode="r"))
         self._ends = {split: np.cumsum([len(array) for array in arrays]) for split, arrays in self._arrays.items()}
+
+    def check_tokenizer(self, tokenizer: Tokenizer) -> None:
+        """UserError unless it is the tokenizer whose tokens these are."""
+        if (ours := self.manifest["tokenizer_sha256"]) != tokenizer.sha256:
+            raise UserError(
+                f"{self.directory} was made with the tokenizer {ours[:12]}..., not with {tokenizer.sha256[:12]}...; "
+                "run shard_corpus again."
+            )
 
     def token_count(self, split: str) -> int:
         """How many tokens the split has, the ends of documents included."""

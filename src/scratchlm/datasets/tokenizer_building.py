@@ -12,7 +12,8 @@ from pydantic import Field
 from tokenizers import models, pre_tokenizers, trainers
 
 from scratchlm.artifacts import atomic_directory
-from scratchlm.datasets.corpus import corpus_files, read_documents
+from scratchlm.datasets.corpus import corpus_files
+from scratchlm.datasets.documents import read_documents
 from scratchlm.datasets.download import fetch
 from scratchlm.datasets.sources import GPT2_ENCODINGS
 from scratchlm.datasets.tokenizers import (

@@ -16,6 +16,7 @@ from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import GPT, GPTConfig
 
 CONFIG = "config.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
 WEIGHTS = "model.safetensors"
 METADATA = {"format": "pt"}  # no more: the bytes of a file with several keys differ from process to process
 END_OF_TEXT = "<|endoftext|>"
@@ -42,11 +43,13 @@ def save_model(
     card: str,
     class_names: Sequence[str] = (),
     chat_template: str | None = None,
+    max_tokens: int | None = None,
 ) -> None:
     """Write a model directory whole: the same weights, tokenizer and card give the same bytes.
 
     `tokenizer` is the folder its files are copied from (a model directory is one too), `card` the text of README.md,
-    `class_names` the names of a classifier's classes in their order. LoRA must have been merged.
+    `class_names` the names of a classifier's classes in their order, `max_tokens` how much of a text it was trained to
+    read (else the whole context). LoRA must have been merged.
     """
     state = model.state_dict()
     assert not any(".lora_" in name for name in state), "call merge_lora before save_model"
@@ -58,7 +61,7 @@ def save_model(
         architecture = CLASSIFIER if labels else LANGUAGE_MODEL
         write_json(partial / CONFIG, {"architectures": [architecture], **_config(trunk.config), **special, **labels})
         save_file(weights, partial / WEIGHTS, metadata=METADATA)
-        _copy_tokenizer(tokenizer, partial, trunk.config.context_length, chat_template)
+        _copy_tokenizer(tokenizer, partial, max_tokens or trunk.config.context_length, chat_template)
         write_json(partial / "generation_config.json", special)
         write_text(partial / "README.md", card)
         write_manifest(partial)
@@ -138,6 +141,11 @@ def _labels(model: GPTClassifier, class_names: Sequence[str]) -> dict[str, Any]:
     return {"id2label": names, "label2id": {name: index for index, name in names.items()}}
 
 
+def read_max_tokens(directory: Path) -> int:
+    """How many tokens of a text the model of a directory was trained to read."""
+    return read_json(directory / TOKENIZER_CONFIG)["model_max_length"]
+
+
 def _special_tokens(tokenizer: Path) -> dict[str, int]:
     """End of text begins, ends and pads, as GPT-2 has no other special token."""
     path = tokenizer / "tokenizer.json"
@@ -147,15 +155,15 @@ def _special_tokens(tokenizer: Path) -> dict[str, int]:
     return dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), tokens[END_OF_TEXT])
 
 
-def _copy_tokenizer(source: Path, target: Path, context_length: int, chat_template: str | None) -> None:
+def _copy_tokenizer(source: Path, target: Path, max_tokens: int, chat_template: str | None) -> None:
     for name in ("tokenizer.json", "vocab.json", "merges.txt"):
         if (source / name).exists():
             shutil.copyfile(source / name, target / name)
-    settings = {**read_json(source / "tokenizer_config.json"), "model_max_length": context_length}
+    settings = {**read_json(source / TOKENIZER_CONFIG), "model_max_length": max_tokens}
     settings.pop("chat_template", None)
     if chat_template is not None:
         settings["chat_template"] = chat_template
-    write_json(target / "tokenizer_config.json", settings)
+    write_json(target / TOKENIZER_CONFIG, settings)
 
 
 def _architecture(directory: Path) -> str:

@@ -42,41 +42,48 @@ class Progress:
 
 
 def save_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, progress: Progress) -> None:
-    """Write step-NNNNNNNN/ whole, then remove all but the last two."""
+    """Write step-NNNNNNNN/ whole, then remove all but the last two, and best weights that neither of these names."""
     with atomic_directory(folder / f"step-{progress.step:08d}") as partial:
         save_weights(partial / "model.safetensors", model)
         save_file(_optimizer_tensors(optimizer), partial / "optimizer.safetensors")
         write_json(partial / "progress.json", asdict(progress))
         write_manifest(partial)
-    for old in _checkpoints(folder)[KEPT:]:
+    kept = _checkpoints(folder)[:KEPT]
+    named = {_best_folder(folder, read_json(checkpoint / "progress.json")["best_step"]) for checkpoint in kept}
+    for old in {*_checkpoints(folder), *folder.glob("best-*")} - {*kept, *named}:
         shutil.rmtree(old)
 
 
-def load_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer) -> Progress:
-    """Restore the newest checkpoint that verifies into model and optimizer; a fresh Progress if there is none."""
+def load_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, keep_best: bool) -> Progress:
+    """Restore the newest checkpoint that verifies into model and optimizer; a fresh Progress if there is none.
+
+    With `keep_best`, the best weights that it names have to verify too.
+    """
     for checkpoint in _checkpoints(folder):
         try:
             verify_manifest(checkpoint)
+            progress = Progress(**read_json(checkpoint / "progress.json"))
+            if keep_best and progress.best_step:
+                verify_manifest(_best_folder(folder, progress.best_step))
         except UserError as error:
             print(f"skipping a damaged checkpoint: {error}", file=sys.stderr)
             continue
         load_weights(checkpoint / "model.safetensors", model)
         _restore_optimizer(optimizer, load_file(checkpoint / "optimizer.safetensors"))
-        return Progress(**read_json(checkpoint / "progress.json"))
+        return progress
     return Progress()
 
 
-def save_best(folder: Path, model: nn.Module) -> None:
-    """Keep the weights of the lowest validation loss so far beside the checkpoints."""
-    with atomic_directory(folder / "best") as partial:
+def save_best(folder: Path, model: nn.Module, step: int) -> None:
+    """Keep the weights of this step, the lowest validation loss so far, beside the checkpoints."""
+    with atomic_directory(_best_folder(folder, step)) as partial:
         save_weights(partial / "model.safetensors", model)
         write_manifest(partial)
 
 
-def load_best(folder: Path, model: nn.Module) -> None:
-    """Restore the weights of the lowest validation loss."""
-    verify_manifest(folder / "best")
-    load_weights(folder / "best/model.safetensors", model)
+def load_best(folder: Path, model: nn.Module, step: int) -> None:
+    """Restore the weights that `save_best` kept at this step."""
+    load_weights(_best_folder(folder, step) / "model.safetensors", model)
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
@@ -91,6 +98,10 @@ def load_weights(path: Path, model: nn.Module) -> None:
 
 def _checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"), reverse=True)
+
+
+def _best_folder(folder: Path, step: int) -> Path:
+    return folder / f"best-{step:08d}"
 
 
 def _optimizer_tensors(optimizer: Optimizer) -> dict[str, torch.Tensor]:

@@ -5,41 +5,35 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from pydantic import Field
 
 from scratchlm.datasets.tokenizers import Tokenizer
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import GPT
-from scratchlm.models.lora import LoRAConfig, add_lora
+from scratchlm.models.lora import add_lora
 from scratchlm.models.trainable import set_trainable
 from scratchlm.training.batches import Example, ExampleBatches
 from scratchlm.training.checkpoint import Progress
 from scratchlm.training.device import pick_device
 from scratchlm.training.evaluation import evaluate_classes, predict_classes
-from scratchlm.training.examples import message_examples
-from scratchlm.training.loop import TrainingConfig, train
+from scratchlm.training.finetuning import FinetuningConfig, check_length
+from scratchlm.training.loop import train
 from scratchlm.training.losses import classification_loss
 from scratchlm.training.scores import binary_scores, false_positive_scores
 
 POSITIVE = "spam"
 
 
-class ClassificationConfig(TrainingConfig):
-    """Which part of which base trains, how long, and on how much of each message."""
+class ClassificationConfig(FinetuningConfig):
+    """Of each message the first `max_tokens` are read."""
 
-    base: str
     train: Literal["all", "last_block", "head", "lora"]
-    lora: LoRAConfig
-    dropout: float = Field(ge=0, lt=1)
-    epochs: int = Field(gt=0)
-    batch_size: int = Field(gt=0)
-    max_tokens: int = Field(gt=0)
 
 
 class MessageClassifier:
     """A classifier with what turns texts into its input: the classes in order, the tokenizer, the cut."""
 
     def __init__(self, trunk: GPT, tokenizer: Tokenizer, classes: Sequence[str], config: ClassificationConfig) -> None:
+        check_length(config, trunk, "finetune_classifier")
         self.tokenizer, self.classes, self.config = tokenizer, classes, config
         self.model = GPTClassifier(trunk, len(classes))
         self.model.init_head(config.seed)
@@ -77,6 +71,16 @@ class MessageClassifier:
             {"label": label, "predicted": self.classes[int(row.argmax())], "probability": float(row[-1]), "text": text}
             for label, text, row in zip(frame["label"], frame["text"], probabilities, strict=True)
         ]
+
+
+def message_examples(
+    texts: Sequence[str], classes: Sequence[int], tokenizer: Tokenizer, max_tokens: int
+) -> list[Example]:
+    """One example a message, cut to its first `max_tokens` tokens; an empty message is one end-of-text token."""
+    return [
+        Example((tokenizer.encode(text) or [tokenizer.eot_id])[:max_tokens], target)
+        for text, target in zip(texts, classes, strict=True)
+    ]
 
 
 def score_predictions(test: Sequence[Mapping[str, Any]], unused_ham: Sequence[Mapping[str, Any]]) -> dict[str, float]:

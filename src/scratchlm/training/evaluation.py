@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from scratchlm.datasets.shards import TokenShards
+from scratchlm.errors import UserError
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import GPT
 from scratchlm.training.batches import Example, collate
@@ -31,7 +32,8 @@ def evaluate_tokens(
     starts = np.arange(0, total - 1, seq_len)
     if max_tokens is not None and max_tokens < total:
         whole = starts[starts + seq_len < total]
-        starts = whole[np.linspace(0, len(whole) - 1, max(1, max_tokens // seq_len)).astype(int)]
+        if len(whole):
+            starts = whole[np.linspace(0, len(whole) - 1, max(1, max_tokens // seq_len)).astype(int)]
     loss_sum, targets = 0.0, 0
     for first in range(0, len(starts), rows := max(1, BATCH_TOKENS // seq_len)):
         windows = [
@@ -46,9 +48,19 @@ def evaluate_tokens(
     bytes_per_token = shards.byte_count(split) / total
     return {
         "val_loss": loss,
-        "val_perplexity": math.exp(loss),
+        "val_perplexity": perplexity(loss),
         "val_bits_per_byte": loss / (bytes_per_token * math.log(2)),
     }
+
+
+def perplexity(loss: float) -> float:
+    """exp(loss); UserError if the model has diverged so far that it is no number."""
+    try:
+        if math.isfinite(value := math.exp(loss)):
+            return value
+    except OverflowError:
+        pass
+    raise UserError(f"the validation loss is {loss}: the training has diverged; lower its learning rate.")
 
 
 def _of_one_length(windows: list[np.ndarray]) -> list[list[np.ndarray]]:
@@ -65,7 +77,7 @@ def evaluate_examples(model: GPT, examples: Sequence[Example], batch_size: int, 
     for batch in _sorted_batches(examples, batch_size):
         loss_sum += language_model_loss(model, collate([examples[index] for index in batch], pad_id).to(device)).item()
     loss = loss_sum / sum(example.target_count for example in examples)
-    return {"val_loss": loss, "val_perplexity": math.exp(loss)}
+    return {"val_loss": loss, "val_perplexity": perplexity(loss)}
 
 
 @torch.no_grad()

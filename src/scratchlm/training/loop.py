@@ -21,6 +21,8 @@ from scratchlm.training.optimizer import OptimizerConfig, build_optimizer, learn
 from scratchlm.training.signals import stop_on_signal
 from scratchlm.workspace import resumed_with_other_code
 
+NOT_APPLIED = "the step was not applied; lower the learning rate or lengthen the warm-up."
+
 ModelT = TypeVar("ModelT", bound=nn.Module)
 
 
@@ -54,15 +56,16 @@ def train(
     device = next(model.parameters()).device
     warn_if_slow(config.precision, device)
     optimizer = build_optimizer(model, config)
-    progress = load_checkpoint(folder, model, optimizer)
+    progress = load_checkpoint(folder, model, optimizer, config.keep == "best")
     progress.other_code |= resumed_with_other_code(folder)
     meter = SpeedMeter(progress.step, steps)
     with stop_on_signal() as stop, meter:
         while progress.step < steps:
             set_learning_rate(optimizer, learning_rate(progress.step, steps, config))
-            loss, tokens = accumulate_gradients(model, batches, loss_fn, config, progress.step)
+            losses, tokens = accumulate_gradients(model, batches, loss_fn, config, progress.step)
+            loss = math.fsum(losses)
             norm = nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm).item()
-            stop_if_not_finite(loss, norm, progress.step)
+            stop_if_not_finite(losses, norm, progress.step)
             optimizer.step()
             optimizer.zero_grad()
             record_step(progress, loss, norm)
@@ -75,7 +78,7 @@ def train(
             if stop.received:
                 raise KeyboardInterrupt
     if config.keep == "best":
-        load_best(folder, model)
+        load_best(folder, model, progress.best_step)
     return progress, meter.facts()
 
 
@@ -85,14 +88,14 @@ def accumulate_gradients(
     loss_fn: Callable[[ModelT, Batch], torch.Tensor],
     config: TrainingConfig,
     step: int,
-) -> tuple[float, int]:
-    """Add up the gradients of a step's micro-batches; return the mean loss over its targets and the tokens read.
+) -> tuple[list[float], int]:
+    """Add up the gradients of a step's micro-batches; return each one's share of the mean loss, and the tokens read.
 
     Dropout of each micro-batch is seeded by (seed, step, micro-step), so it does not depend on what ran before.
     """
     device = next(model.parameters()).device
     total = batches.target_count(step)
-    loss_sum, tokens = torch.zeros((), device=device), 0
+    losses, tokens = [], 0
     model.train()
     for micro_step in range(batches.micro_steps(step)):
         torch.manual_seed(dropout_seed(config.seed, step, micro_step))
@@ -100,9 +103,9 @@ def accumulate_gradients(
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             loss = loss_fn(model, batch) / total
         loss.backward()
-        loss_sum += loss.detach()
+        losses.append(loss.detach())
         tokens += int(batch.tokens.numel())
-    return loss_sum.item(), tokens
+    return torch.stack(losses).tolist(), tokens
 
 
 def dropout_seed(seed: int, step: int, micro_step: int) -> int:
@@ -110,13 +113,13 @@ def dropout_seed(seed: int, step: int, micro_step: int) -> int:
     return int(np.random.SeedSequence([seed, step, micro_step]).generate_state(1, np.uint64)[0])
 
 
-def stop_if_not_finite(loss: float, norm: float, step: int) -> None:
+def stop_if_not_finite(losses: list[float], norm: float, step: int) -> None:
     """Raise UserError before a step that would spoil the weights; the last checkpoint stays as it is."""
-    if not math.isfinite(loss) or not math.isfinite(norm):
-        raise UserError(
-            f"step {step}: loss {loss} or gradient norm {norm} is not finite, the step was not applied; "
-            "lower the learning rate or lengthen the warm-up."
-        )
+    for micro_step, loss in enumerate(losses):
+        if not math.isfinite(loss):
+            raise UserError(f"step {step}: the loss of micro-batch {micro_step} is {loss}; {NOT_APPLIED}")
+    if not math.isfinite(norm):
+        raise UserError(f"step {step}: the norm of the gradient is {norm}; {NOT_APPLIED}")
 
 
 def record_step(progress: Progress, loss: float, norm: float) -> None:
@@ -148,7 +151,7 @@ def record_evaluation(
     if progress.best_loss is None or row["val_loss"] < progress.best_loss:
         progress.best_loss, progress.best_step = row["val_loss"], progress.step
         if config.keep == "best":
-            save_best(folder, model)
+            save_best(folder, model, progress.step)
 
 
 class SpeedMeter:

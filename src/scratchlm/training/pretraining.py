@@ -8,13 +8,14 @@ from pydantic import Field
 from scratchlm.datasets.shards import TokenShards
 from scratchlm.datasets.tokenizers import Tokenizer
 from scratchlm.models.gpt import GPT, GPTConfig, GPTShape
-from scratchlm.models.sampling import SamplingConfig, generate
+from scratchlm.models.sampling import SamplingConfig
 from scratchlm.training.batches import TokenBatches
 from scratchlm.training.checkpoint import Progress
 from scratchlm.training.device import pick_device
 from scratchlm.training.evaluation import evaluate_tokens
 from scratchlm.training.loop import TrainingConfig, train
 from scratchlm.training.losses import language_model_loss
+from scratchlm.training.samples import continue_prompts
 
 
 class PretrainingConfig(GPTShape, TrainingConfig):
@@ -37,17 +38,12 @@ def pretrain(
     model.init_weights(config.seed)
     model.to(pick_device())
     batches = TokenBatches(shards, length, config.batch_tokens, config.micro_batch_size, config.seed)
-    prompts = [tokenizer.encode(prompt) for prompt in config.sample_prompts]
 
     def evaluate(model: GPT) -> dict[str, float]:
         return evaluate_tokens(model, shards, "val", length, config.eval_tokens)
 
     def sample(model: GPT) -> list[dict[str, Any]]:
-        continuations = generate(model, prompts, config.sample, shards.eot_id)
-        return [
-            {"prompt": prompt, "text": tokenizer.decode(tokens)}
-            for prompt, tokens in zip(config.sample_prompts, continuations, strict=True)
-        ]
+        return continue_prompts(model, tokenizer, config.sample_prompts, config.sample)
 
     progress, speed = train(model, batches, language_model_loss, evaluate, config, config.steps, folder, sample)
     return model.eval(), progress, speed

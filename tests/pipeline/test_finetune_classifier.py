@@ -1,0 +1,63 @@
+"""The stage finetune_classifier."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from scratchlm.artifacts import read_json, sha256_directory
+from scratchlm.datasets.sms_spam import SPLITS, write_sms_spam
+from scratchlm.models.classifier import GPTClassifier
+from scratchlm.models.storage import load_model, read_class_names
+from tests.conftest import Workspace
+from tests.tiny_model import save_tiny_model, tiny_gpt
+
+
+@pytest.fixture(autouse=True)
+def project(workspace: Workspace) -> None:
+    """Two kinds of messages that a tiny base can tell apart."""
+    save_tiny_model(Path("data/models/tiny"), tiny_gpt(context_length=64))
+    rows = [("ham", f"see you at {n}") for n in range(20)] + [("spam", f"WIN {n}000 NOW!") for n in range(20)]
+    frame = pd.DataFrame(rows, columns=["label", "text"])
+    write_sms_spam(Path("data/sms_spam"), dict.fromkeys(SPLITS, frame) | {"unused_ham": frame[:20]})
+    for key, value in {
+        "base": "tiny",
+        "epochs": 4,
+        "max_tokens": 32,
+        "learning_rate": 1e-2,
+        "eval_every_steps": 5,
+    }.items():
+        workspace.set(f"finetune_classifier.{key}", value)
+
+
+@pytest.mark.parametrize("part", ["all", "lora"])
+def test_it_writes_a_classifier_and_its_scores(workspace: Workspace, part: str):
+    workspace.set("finetune_classifier.train", part)
+    done = workspace.run("finetune_classifier")
+    assert done.returncode == 0, done.stderr
+    assert "val loss" in done.stderr
+    metrics = read_json(Path("metrics/finetune_classifier.json"))
+    assert metrics["accuracy"] == 1.0
+    assert metrics["accuracy_low"] < 1.0
+    assert metrics["false_positive_rate"] == 0.0
+    assert isinstance(load_model(Path("data/models/classifier")), GPTClassifier)
+    assert read_class_names(Path("data/models/classifier")) == ["ham", "spam"]
+    assert Path("data/models/classifier/adapter/adapter_model.safetensors").exists() == (part == "lora")
+    predictions = pd.read_csv("data/predictions/classifier.csv")
+    assert list(predictions.columns) == ["label", "predicted", "probability", "text"]
+    assert (predictions["label"] == predictions["predicted"]).all()
+
+
+def test_a_base_that_is_not_there_is_one_line(workspace: Workspace):
+    workspace.set("finetune_classifier.base", "gpt2-1B")
+    done = workspace.run("finetune_classifier")
+    assert done.returncode == 1
+    assert "data/models/gpt2-1B" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_second_run_gives_the_same_bytes(workspace: Workspace):
+    workspace.run("finetune_classifier")
+    first = sha256_directory(Path("data/models/classifier"))
+    assert workspace.run("finetune_classifier", SCRATCHLM_RESUME="fresh").returncode == 0
+    assert sha256_directory(Path("data/models/classifier")) == first

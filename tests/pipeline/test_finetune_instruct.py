@@ -1,0 +1,44 @@
+"""The stage finetune_instruct."""
+
+from pathlib import Path
+
+import pytest
+
+from scratchlm.artifacts import read_json, read_jsonl
+from scratchlm.datasets.instructions import CHAT_TEMPLATE, write_instructions
+from scratchlm.models.storage import load_gpt
+from tests.conftest import Workspace
+from tests.tiny_model import save_tiny_model, tiny_gpt
+
+ENTRIES = [{"instruction": "Say it.", "input": word, "output": "ok"} for word in "abcdefgh"]
+
+
+@pytest.fixture(autouse=True)
+def project(workspace: Workspace) -> None:
+    """Entries with one answer."""
+    save_tiny_model(Path("data/models/tiny"), tiny_gpt(context_length=256))
+    write_instructions(Path("data/instructions"), {"train": ENTRIES, "val": ENTRIES[:2], "test": ENTRIES[:2]})
+    settings = {"base": "tiny", "epochs": 2, "batch_size": 4, "micro_batch_size": 4, "eval_every_steps": 2}
+    for key, value in settings.items():
+        workspace.set(f"finetune_instruct.{key}", value)
+
+
+def test_it_writes_a_model_that_carries_its_prompt(workspace: Workspace):
+    done = workspace.run("finetune_instruct")
+    assert done.returncode == 0, done.stderr
+    load_gpt(Path("data/models/instruct"))
+    config = read_json(Path("data/models/instruct/tokenizer_config.json"))
+    assert config["chat_template"] == CHAT_TEMPLATE
+    assert read_json(Path("metrics/finetune_instruct.json"))["steps"] == 4
+    samples = read_jsonl(Path("data/samples/finetune_instruct.jsonl"))
+    assert [sample["step"] for sample in samples] == [2, 2, 4, 4]
+
+
+def test_an_unknown_part_is_one_line_with_the_choices(workspace: Workspace):
+    workspace.set("finetune_instruct.train", "head")
+    done = workspace.run("finetune_instruct")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "finetune_instruct: params.yaml: finetune_instruct.train is 'head', "
+        "but it should be 'all', 'last_block' or 'lora'.\n"
+    )

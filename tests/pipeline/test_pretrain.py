@@ -1,0 +1,100 @@
+"""The stage pretrain: killed at any moment and run again, it ends with the bytes of an undisturbed run."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scratchlm.artifacts import read_json, read_jsonl, sha256_directory
+from scratchlm.models.storage import load_gpt
+from tests.conftest import Workspace
+from tests.corpora import write_byte_tokenizer, write_shards
+
+SETTINGS = {
+    "n_layer": 1,
+    "n_head": 2,
+    "n_embd": 16,
+    "context_length": 32,
+    "dropout": 0.1,
+    "steps": 120,
+    "batch_tokens": 128,
+    "micro_batch_size": 2,
+    "eval_every_steps": 40,
+    "learning_rate": 1e-2,
+    "save_every_steps": 2,
+    "sample_prompts": ["a"],
+}
+OUTPUTS = ("data/models/pretrained", "data/samples", "metrics/plots")
+
+
+@pytest.fixture(autouse=True)
+def project(workspace: Workspace) -> None:
+    """Shards of a text that a small model can learn."""
+    for key, value in SETTINGS.items():
+        workspace.set(f"pretrain.{key}", value)
+    tokenizer = write_byte_tokenizer(Path("data/tokenizer"))
+    texts = ["the cat sat on the mat. " * 20] * 20
+    write_shards(Path("data/tokens"), tokenizer, {"train": texts, "val": texts[:2]}, shard_tokens=4_000)
+
+
+def hashes() -> list[dict[str, str]]:
+    return [sha256_directory(Path(path)) for path in OUTPUTS]
+
+
+def forget_outputs() -> None:
+    for path in OUTPUTS:
+        shutil.rmtree(path)
+
+
+def newest_step(state: Path) -> int:
+    return max((int(path.name.removeprefix("step-")) for path in state.glob("step-*")), default=0)
+
+
+def test_a_killed_run_ends_with_the_same_bytes(workspace: Workspace):
+    assert workspace.run("pretrain", SCRATCHLM_RESUME="fresh").returncode == 0
+    undisturbed, metrics = hashes(), read_json(Path("metrics/pretrain.json"))
+    assert metrics["val_loss"] < 3.0
+    assert [row["step"] for row in read_jsonl(Path("data/samples/pretrain.jsonl"))] == [40, 80, 120]
+    load_gpt(Path("data/models/pretrained"))
+    forget_outputs()
+    (state,) = Path(".work/pretrain").glob("*/")
+    for path in [*state.glob("step-*"), state / "finished"]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for delay in (0.0, 0.05, 0.1):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.pretrain"], env=workspace.environment(), stderr=subprocess.DEVNULL
+        )
+        before = newest_step(state)
+        while newest_step(state) == before and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(delay)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
+        assert before < newest_step(state) < SETTINGS["steps"]
+    done = workspace.run("pretrain")
+    assert done.returncode == 0, done.stderr
+    assert hashes() == undisturbed
+    assert read_json(Path("metrics/pretrain.json")) == metrics
+
+
+def test_truncated_shards_are_one_line(workspace: Workspace):
+    shard = Path("data/tokens/train-00001.bin")
+    shard.write_bytes(shard.read_bytes()[:-2])
+    done = workspace.run("pretrain")
+    assert done.returncode == 1
+    assert done.stderr.startswith("pretrain: data/tokens/train-00001.bin has ")
+    assert len(done.stderr.splitlines()) == 1
+    assert not Path("data/models").exists()
+
+
+def test_shards_of_another_tokenizer_are_one_line(workspace: Workspace):
+    tokenizer = Path("data/tokenizer/tokenizer.json")
+    tokenizer.write_text(tokenizer.read_text().replace("\n", " \n", 1))
+    done = workspace.run("pretrain")
+    assert done.returncode == 1
+    assert done.stderr.startswith("pretrain: data/tokens was made with the tokenizer ")
+    assert len(done.stderr.splitlines()) == 1
