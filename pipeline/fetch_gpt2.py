@@ -1,14 +1,17 @@
 """Download OpenAI's seven files of one size of GPT-2."""
 
+import sys
 from pathlib import Path
 from typing import Literal
 
-from scratchlm.artifacts import MANIFEST, atomic_directory, read_json, write_json, write_manifest
+from scratchlm.artifacts import MANIFEST, atomic_directory, link_file, read_json, write_json, write_manifest
 from scratchlm.datasets.download import fetch
-from scratchlm.datasets.sources import GPT2_CHECKPOINTS
+from scratchlm.datasets.sources import GPT2_CHECKPOINTS, GPT2_FILES
+from scratchlm.errors import UserError
 from scratchlm.models.gpt2_checkpoint import check_files, read_hparams
 from scratchlm.params import Schema, read_params
 from scratchlm.stages import matrix_item, run_stage
+from scratchlm.workspace import work_folder
 
 CHECKPOINTS = Path("data/gpt2")
 METRICS = Path("metrics")
@@ -23,16 +26,35 @@ class Params(Schema):
 def main() -> None:
     params = read_params("fetch_gpt2", Params)
     size = matrix_item("fetch_gpt2.sizes", params.sizes)
-    with atomic_directory(CHECKPOINTS / size) as partial:
-        for name, source in GPT2_CHECKPOINTS[size].items():
-            fetch(source.urls, source.sha256, partial / name)
-        config = read_hparams(partial)
-        check_files(partial, config)
-        write_manifest(partial)
+    with work_folder("fetch_gpt2", {"size": size}) as work:
+        fetch_files(size, work)
+        with atomic_directory(CHECKPOINTS / size) as partial:
+            for name in GPT2_FILES:
+                link_file(work / name, partial / name)
+            write_manifest(partial)
+        remove_files(work)
     files = read_json(CHECKPOINTS / size / MANIFEST)["files"]
     metrics = {"files": len(files), "bytes": sum(file["bytes"] for file in files.values())}
     write_json(METRICS / f"fetch_gpt2_{size}.json", metrics)
 
 
+def fetch_files(size: str, work: Path) -> None:
+    """Fetch the files that an earlier run has not left there; those that do not fit together are not left there."""
+    for name, source in GPT2_CHECKPOINTS[size].items():
+        if not (work / name).exists():
+            fetch(source.urls, source.sha256, work / name)
+    try:
+        check_files(work, read_hparams(work))
+    except UserError:
+        remove_files(work)
+        raise
+
+
+def remove_files(work: Path) -> None:
+    """Remove what was fetched: what is published must not stand on the disk twice."""
+    for name in GPT2_FILES:
+        (work / name).unlink()
+
+
 if __name__ == "__main__":
-    run_stage("fetch_gpt2", main)
+    run_stage("fetch_gpt2", main, *sys.argv[1:])

@@ -1,4 +1,4 @@
-"""Let the instruction-tuned model answer the test set."""
+"""Let the instruction-tuned model answer the test set; a prompt that fills the context gets an empty answer."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from pydantic import Field
 from scratchlm.artifacts import read_jsonl, write_json, write_jsonl
 from scratchlm.datasets.instructions import format_prompt
 from scratchlm.datasets.tokenizers import load_tokenizer
+from scratchlm.models.gpt import GPT
 from scratchlm.models.sampling import SamplingConfig, generate
 from scratchlm.models.storage import load_gpt
 from scratchlm.params import read_params
@@ -29,7 +30,7 @@ def main() -> None:
     params = read_params("generate_responses", Params)
     model, tokenizer, entries = load_gpt(MODEL).to(pick_device()), load_tokenizer(MODEL), read_jsonl(TEST)
     prompts = [tokenizer.encode(format_prompt(entry)) for entry in entries]
-    answers = generate(model, prompts, params, tokenizer.eot_id, params.batch_size)
+    answers = answer_prompts(model, prompts, params, tokenizer.eot_id)
     limits = [min(params.max_new_tokens, model.config.context_length - len(prompt)) for prompt in prompts]
     responses = [
         {
@@ -43,11 +44,22 @@ def main() -> None:
     ]
     write_jsonl(RESPONSES, responses)
     count = len(responses)
-    stopped = sum(response["stopped"] for response in responses)
-    write_json(
-        METRICS,
-        {"responses": count, "mean_tokens": sum(map(len, answers)) / count, "stopped_rate": stopped / count},
-    )
+    metrics = {
+        "responses": count,
+        "unanswered": sum(limit <= 0 for limit in limits),
+        "mean_tokens": sum(map(len, answers)) / count,
+        "stopped_rate": sum(response["stopped"] for response in responses) / count,
+    }
+    write_json(METRICS, metrics)
+
+
+def answer_prompts(model: GPT, prompts: list[list[int]], params: Params, stop_id: int) -> list[list[int]]:
+    """The tokens that answer each prompt, none where it leaves no room in the context; seeds go by the position."""
+    numbers = [number for number, prompt in enumerate(prompts) if len(prompt) < model.config.context_length]
+    seeds = [params.seed + number for number in numbers]
+    generated = generate(model, [prompts[number] for number in numbers], params, stop_id, params.batch_size, seeds)
+    answers = dict(zip(numbers, generated, strict=True))
+    return [answers.get(number, []) for number in range(len(prompts))]
 
 
 if __name__ == "__main__":

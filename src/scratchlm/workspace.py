@@ -39,6 +39,7 @@ def work_folder(stage: str, inputs: Mapping[str, Any]) -> Iterator[Path]:
     with _locked(folder, stage):
         _remove_others(folder)
         _check_code(folder)
+        (folder / FINISHED).unlink(missing_ok=True)
         yield folder
         (folder / FINISHED).touch()
 

@@ -11,6 +11,7 @@ import pytest
 from scratchlm.baselines import bigram
 from scratchlm.baselines.bigram import BigramConfig, bigram_loss, count_pairs, fit_bigram
 from scratchlm.datasets.shards import TokenShards
+from scratchlm.errors import UserError
 from tests.corpora import read_all, write_byte_tokenizer, write_shards
 
 CONFIG = BigramConfig(sample_tokens=500)
@@ -79,6 +80,22 @@ def test_the_strength_of_the_prior_is_chosen_on_train_alone(tmp_path: Path):
         folder = write_shards(tmp_path / name, tokenizer, {"train": TRAIN, "val": val}, shard_tokens=10**6)
         strengths.add(fit_bigram(TokenShards(folder), CONFIG)["prior_strength"])
     assert len(strengths) == 1
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "message"), [("a" * 99, "abc", "train has 100 tokens"), ("a" * 100, "", "val has 1 tokens")]
+)
+def test_too_few_tokens_are_refused(train: str, val: str, message: str, tmp_path: Path):
+    tokenizer = write_byte_tokenizer(tmp_path / "tokenizer")
+    folder = write_shards(tmp_path / "tokens", tokenizer, {"train": [train], "val": [val]}, shard_tokens=10**6)
+    with pytest.raises(UserError, match=f"{message}, the bigram baseline needs"):
+        fit_bigram(TokenShards(folder), CONFIG)
+
+
+def test_as_few_tokens_as_it_needs_are_enough(tmp_path: Path):
+    tokenizer = write_byte_tokenizer(tmp_path / "tokenizer")
+    folder = write_shards(tmp_path / "tokens", tokenizer, {"train": ["a" * 100], "val": ["a"]}, shard_tokens=10**6)
+    assert fit_bigram(TokenShards(folder), CONFIG)["val_tokens"] == 1
 
 
 def test_order_helps_where_there_is_order_and_noise_is_left_to_the_unigrams(tmp_path: Path):

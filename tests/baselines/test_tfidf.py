@@ -16,6 +16,7 @@ def test_probabilities_are_those_of_spam():
     probabilities = predict_tfidf(classifier, ["free prize, call!", "on the bus, see you"])
     assert probabilities[0] > 0.9
     assert probabilities[1] < 0.1
+    assert predict_tfidf(classifier, []) == []
 
 
 def test_it_reaches_what_the_design_says_on_ucis_messages(mirror, tmp_path):

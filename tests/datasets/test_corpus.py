@@ -89,7 +89,9 @@ def test_a_file_that_waits_damaged_is_fetched_again(project: Path):
 def test_unknown_names_kinds_and_doubles_are_refused_by_name(project: Path):
     with pytest.raises(UserError, match="'shakespeare', which is none of package_docs, openwebtext, tinyshakespeare"):
         fetch_corpus(config("shakespeare"), project / "corpus")
-    with pytest.raises(UserError, match=r"notes\.pdf ends in '\.pdf', a corpus file in one of \.parquet, \.txt, \.jsonl"):
+    with pytest.raises(
+        UserError, match=r"notes\.pdf ends in '\.pdf', a corpus file in one of \.parquet, \.txt, \.jsonl"
+    ):
         fetch_corpus(config(own_file(project / "notes.pdf", "")), project / "corpus")
     twins = [own_file(project / folder / "a.txt", folder) for folder in ("one", "two")]
     with pytest.raises(UserError, match=r"two files the name a\.txt"):

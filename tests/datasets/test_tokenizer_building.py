@@ -54,6 +54,18 @@ def test_too_little_text_for_the_vocabulary_is_refused():
         train_bpe(["abc abc"], 5_000)
 
 
+@pytest.mark.parametrize("files", [{"a.jsonl": []}, {"a.txt": [""], "b.jsonl": [""]}, {"a.txt": ["a"], "b.txt": ["b"]}])
+def test_a_corpus_that_gives_no_text_is_refused(files: dict[str, list[str]], tmp_path: Path):
+    config = CONFIG.model_copy(update={"train_bytes": 1})
+    with pytest.raises(UserError, match=r"corpus gave no text for the tokenizer; name another source in fetch_corpus"):
+        build_tokenizer(config, write_corpus(tmp_path / "corpus", files), tmp_path / "tokenizer")
+
+
+def test_an_empty_file_beside_others_is_passed_over(tmp_path: Path):
+    corpus = write_corpus(tmp_path / "corpus", {"a.txt": [""], "b.jsonl": ["b", "c"]})
+    assert list(sample_documents(corpus, 10**6)) == ["b", "c"]
+
+
 def test_gpt2_needs_no_training_text_and_reports_its_bytes_per_token(corpus: Path, tmp_path: Path):
     metrics = build_tokenizer(CONFIG.model_copy(update={"kind": "gpt2"}), corpus, tmp_path / "gpt2")
     assert metrics["vocab_size"] == 50_257

@@ -12,7 +12,13 @@ from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 
 from scratchlm.artifacts import read_json, sha256_file, write_json
 from scratchlm.datasets.tokenizer_building import train_bpe
-from scratchlm.datasets.tokenizers import END_OF_TEXT, Tokenizer, load_tokenizer, write_byte_pair_tokenizer
+from scratchlm.datasets.tokenizers import (
+    END_OF_TEXT,
+    Tokenizer,
+    load_tokenizer,
+    read_openai_vocabulary,
+    write_byte_pair_tokenizer,
+)
 from scratchlm.errors import UserError
 from tests.corpora import write_byte_tokenizer
 
@@ -112,6 +118,14 @@ def test_the_directory_of_gpt2_holds_openais_vocabulary_and_merges(gpt2_director
     assert (gpt2_directory / "merges.txt").read_bytes() == (folder / "vocab.bpe").read_bytes()
     assert read_json(gpt2_directory / "vocab.json") == read_json(folder / "encoder.json")
     assert load_tokenizer(gpt2_directory).sha256 == sha256_file(gpt2_directory / "tokenizer.json")
+
+
+def test_a_missing_file_of_openais_vocabulary_is_named(tmp_path: Path):
+    with pytest.raises(UserError, match=r"encoder\.json is missing"):
+        read_openai_vocabulary(tmp_path)
+    write_json(tmp_path / "encoder.json", {END_OF_TEXT: 0})
+    with pytest.raises(UserError, match=r"vocab\.bpe is missing; fetch it again"):
+        read_openai_vocabulary(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,19 @@ def test_an_error_never_holds_the_key(server: ChatServer, monkeypatch: pytest.Mo
     assert caught.value.__suppress_context__
 
 
+@pytest.mark.parametrize(("status", "cut"), [(200, 80), (500, 300)])
+def test_an_error_that_is_cut_holds_no_part_of_the_key(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch, status: int, cut: int
+):
+    monkeypatch.setenv("SCRATCHLM_JUDGE_API_KEY", SENTINEL)
+    judge = make_client(server, max_attempts=1)
+    for padding in range(cut - 76, cut, 4):  # of these one or another puts the key across the cut
+        server.answers = [Answer({"error": {"message": "x" * padding + SENTINEL}}, status=status)]
+        with pytest.raises(UserError, match="xxxx") as caught:
+            judge.ask(MESSAGES)
+        assert SENTINEL[:4] not in str(caught.value)
+
+
 def test_openais_key_is_not_shown_to_a_local_server(server: ChatServer, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OPENAI_API_KEY", SENTINEL)
     make_client(server).ask(MESSAGES)

@@ -21,6 +21,7 @@ from scratchlm.judging import client
 from scratchlm.judging.judge import JudgeConfig, LocalJudge, ServerConfig, ServerJudge, judge_items, make_judge
 from scratchlm.judging.verdicts import VerdictStore, read_score
 from scratchlm.models.classifier import GPTClassifier
+from scratchlm.models.gpt import GPT
 from scratchlm.models.storage import save_model
 from tests.corpora import write_byte_tokenizer
 from tests.judging.conftest import Answer, ChatServer, completion
@@ -176,6 +177,15 @@ def test_another_model_gives_new_verdicts(tmp_path: Path, store: VerdictStore):
     model.init_weights(seed=1)
     other = judge_items(LocalJudge(save_tiny_model(tmp_path / "b" / "judge", model), CPU), ITEMS[:2], store)
     assert one[0]["replies"] != other[0]["replies"]
+
+
+def test_the_local_judge_is_asked_again_because_its_code_may_have_changed(
+    tmp_path: Path, store: VerdictStore, monkeypatch: pytest.MonkeyPatch
+):
+    judge = LocalJudge(save_tiny_model(tmp_path / "judge"), CPU)
+    before = judge_items(judge, ITEMS[:2], store)
+    monkeypatch.setattr(GPT, "logits", lambda self, hidden: -hidden @ self.wte.weight.T)
+    assert judge_items(judge, ITEMS[:2], store)[0]["replies"] != before[0]["replies"]
 
 
 def test_a_classifier_is_no_judge(tmp_path: Path):

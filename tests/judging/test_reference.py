@@ -1,10 +1,14 @@
 """Reference metrics against the packages and against cases computed by hand."""
 
+import runpy
+
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu import corpus_chrf, sentence_chrf
 
+from scratchlm.judging import reference
 from scratchlm.judging.reference import normalise, repeats_itself, score_answer, score_answers
+from scratchlm.statistics import bootstrap_interval, wilson_interval
 
 ANSWERS = [
     {"id": 0, "response": "The cat sat on the mat.", "output": "the cat sat on the mat"},
@@ -36,6 +40,23 @@ def test_every_mean_lies_in_its_interval():
     _, metrics = score_answers(ANSWERS)
     for name in ("ref_exact_match", "ref_chrf", "ref_rouge_l", "ref_empty", "ref_repetition"):
         assert metrics[f"{name}_low"] <= metrics[name] <= metrics[f"{name}_high"]
+
+
+def test_proportions_have_wilson_intervals_and_means_bootstrap_intervals():
+    items, metrics = score_answers(ANSWERS)
+    for name in ("ref_exact_match", "ref_empty", "ref_repetition"):
+        assert (metrics[f"{name}_low"], metrics[f"{name}_high"]) == wilson_interval(1, 4)
+    for name in ("ref_chrf", "ref_rouge_l"):
+        interval = bootstrap_interval([item[name] for item in items])
+        assert (metrics[f"{name}_low"], metrics[f"{name}_high"]) == interval
+    _, metrics = score_answers(ANSWERS[:2])
+    assert metrics["ref_empty_low"] == 0 < metrics["ref_empty_high"]
+
+
+def test_importing_builds_no_scorer(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sacrebleu.metrics.chrf.CHRF", None)
+    monkeypatch.setattr("rouge_score.rouge_scorer.RougeScorer", None)
+    runpy.run_path(reference.__file__)
 
 
 def test_a_verbatim_answer_has_the_best_figures():

@@ -2,6 +2,7 @@
 
 from pipeline.generate_responses import main
 from scratchlm.artifacts import read_json, read_jsonl, write_jsonl
+from scratchlm.datasets.instructions import format_prompt
 from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer
 from tests.tiny_model import save_tiny_model, teach, tiny_gpt
@@ -20,7 +21,7 @@ def test_every_entry_gets_its_answer_and_whether_it_ended(workspace: Workspace):
     rows = read_jsonl(workspace.path / "data/responses/test.jsonl")
     assert rows == [{"id": n, **entry, **answer} for n, entry in enumerate(ENTRIES)]
     metrics = read_json(workspace.path / "metrics/generate_responses.json")
-    assert metrics == {"responses": 5, "mean_tokens": 4, "stopped_rate": 1}
+    assert metrics == {"responses": 5, "unanswered": 0, "mean_tokens": 4, "stopped_rate": 1}
 
     workspace.set("generate_responses.max_new_tokens", 2)
     main()
@@ -28,9 +29,19 @@ def test_every_entry_gets_its_answer_and_whether_it_ended(workspace: Workspace):
     assert (first["response"], first["stopped"]) == ("Ye", False)
 
 
-def test_a_prompt_that_fills_the_context_is_one_line(workspace: Workspace):
-    save_tiny_model(workspace.path / "data/models/instruct", tiny_gpt(context_length=100))
+def test_a_prompt_that_fills_the_context_gets_an_empty_answer_and_changes_no_other(workspace: Workspace):
+    length = len(format_prompt(ENTRIES[0]).encode())
+    save_tiny_model(workspace.path / "data/models/instruct", tiny_gpt(context_length=length + 8))
+    workspace.set("generate_responses.temperature", 1.0)
+    responses = workspace.path / "data/responses/test.jsonl"
+
     write_jsonl(workspace.path / "data/instructions/test.jsonl", ENTRIES)
-    result = workspace.run("generate_responses")
-    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
-    assert "context_length of 100" in result.stderr
+    main()
+    expected = read_jsonl(responses)
+
+    long = {"instruction": "Is 1 a number?" + 8 * "!", "input": "", "output": "Yes, it is."}
+    write_jsonl(workspace.path / "data/instructions/test.jsonl", [ENTRIES[0], long, *ENTRIES[2:]])
+    main()
+    expected[1] = {"id": 1, **long, "response": "", "tokens": 0, "stopped": False}
+    assert read_jsonl(responses) == expected
+    assert read_json(workspace.path / "metrics/generate_responses.json")["unanswered"] == 1

@@ -19,7 +19,6 @@ def test_the_local_judge_reads_every_answer_and_a_rerun_gives_the_same_bytes(wor
     assert [row["id"] for row in read_jsonl(replies)] == [0, 2, 4, 6]
     metrics = read_json(workspace.path / "metrics/judge_responses.json")
     assert (metrics["items"], metrics["re_asks"], metrics["cut_prompts"]) == (4, 0, 0)
-    (workspace.path / ".work/verdicts.sqlite").rename(workspace.path / "judged-before.sqlite")
     main()
     assert replies.read_bytes() == first
 

@@ -26,4 +26,4 @@ def test_counts_are_those_of_the_files_written(workspace: Workspace):
         0,
     )
     histogram = (workspace.path / "metrics/plots/prepare_sms_spam_lengths.csv").read_text()
-    assert histogram == "length,ham,spam\n0,41,20\n"
+    assert histogram == '"length","ham","spam"\n0,41,20\n'

@@ -37,7 +37,7 @@ METRICS: dict[str, dict[str, Any]] = {
     | {"majority_accuracy": 0.5},
     "finetune_classifier": TRAINING | _scores("", accuracy=0.938, false_positive_rate=0.043, **RANKING),
     "finetune_instruct": TRAINING,
-    "generate_responses": {"responses": 3, "mean_tokens": 31.7, "stopped_rate": 0.333},
+    "generate_responses": {"responses": 3, "unanswered": 0, "mean_tokens": 31.7, "stopped_rate": 0.333},
     "score_references": _scores("ref_", chrf=12.34, rouge_l=0.101, exact_match=0.02, empty=0.05, repetition=0.2),
     "judge_responses": {"items": 3, "re_asks": 0, "prompt_tokens": 900, "completion_tokens": 0, "cut_prompts": 2},
     "score_judgements": {"items": 3, "unparsed": 1, "score": 45.6, "score_ci_low": 40.1, "score_ci_high": 51.2}

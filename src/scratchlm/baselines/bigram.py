@@ -9,6 +9,7 @@ from pydantic import Field
 from tqdm import tqdm
 
 from scratchlm.datasets.shards import TokenShards
+from scratchlm.errors import UserError
 from scratchlm.params import Schema
 
 CHUNK_PAIRS = 1_000_000
@@ -38,6 +39,12 @@ class PairCounts:
 
 def fit_bigram(shards: TokenShards, config: BigramConfig) -> dict[str, float]:
     """Fit the bigram model on train and evaluate it on every validation token but the first; losses in nats a token."""
+    for split, least in {"train": SAMPLE_WINDOWS + 1, "val": 2}.items():
+        if (tokens := shards.token_count(split)) < least:
+            raise UserError(
+                f"{split} has {tokens} tokens, the bigram baseline needs {least}; "
+                "take a larger corpus, or change shard_corpus.val_fraction."
+            )
     val = _tally(_read_pairs(shards, "val", 0, shards.token_count("val") - 1))
     sample = _tally(_sample_pairs(shards, config.sample_tokens))
     counts = count_pairs(shards, np.union1d(val[0], sample[0]))

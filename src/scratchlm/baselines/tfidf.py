@@ -20,6 +20,8 @@ def fit_tfidf(
 
 def predict_tfidf(classifier: Pipeline, texts: Sequence[str]) -> list[float]:
     """The probability that each text is spam."""
+    if not texts:  # scikit-learn takes no empty list
+        return []
     return classifier.predict_proba(texts)[:, 1].tolist()
 
 

@@ -39,6 +39,11 @@ class TokenizerConfig(Schema):
 def build_tokenizer(config: TokenizerConfig, corpus: Path, directory: Path) -> dict[str, float]:
     """Write the tokenizer's directory; returns its size, and its bytes per token on the sample of the corpus."""
     sample = list(sample_documents(corpus, config.train_bytes))
+    if not any(sample):
+        raise UserError(
+            f"{corpus} gave no text for the tokenizer; name another source in fetch_corpus.sources, "
+            f"or raise build_tokenizer.train_bytes {config.train_bytes:,}."
+        )
     vocabulary, merges = fetch_gpt2() if config.kind == "gpt2" else train_bpe(sample, config.vocab_size)
     with atomic_directory(directory) as partial:
         write_byte_pair_tokenizer(partial, vocabulary, merges)
@@ -50,7 +55,7 @@ def build_tokenizer(config: TokenizerConfig, corpus: Path, directory: Path) -> d
 
 def sample_documents(corpus: Path, max_bytes: int) -> Iterator[str]:
     """The beginning of every file of a corpus, of each the same share, together at most `max_bytes` of UTF-8."""
-    files = corpus_files(corpus)
+    files = [file for file in corpus_files(corpus) if file["bytes"] > 0]
     total = sum(file["bytes"] for file in files)
     for file in files:
         left = max_bytes * file["bytes"] // total

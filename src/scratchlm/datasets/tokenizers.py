@@ -97,7 +97,10 @@ def load_tokenizer(directory: Path) -> Tokenizer:
 def read_openai_vocabulary(directory: Path) -> tuple[Vocabulary, Merges]:
     """The contents of OpenAI's encoder.json and vocab.bpe; UserError if they do not belong together."""
     vocabulary: Vocabulary = read_json(directory / "encoder.json")
-    lines = (directory / "vocab.bpe").read_text(encoding="utf-8", errors="replace").split("\n")
+    path = directory / "vocab.bpe"
+    if not path.is_file():
+        raise UserError(f"{path} is missing; fetch it again.")
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     merges = [(left, right) for left, _, right in (line.partition(" ") for line in lines[1:] if line)]
     # 256 bytes, an entry for each merge, and end of text.
     if len(vocabulary) != 256 + len(merges) + 1 or any(left + right not in vocabulary for left, right in merges):

@@ -95,7 +95,7 @@ class ChatClient:
         try:
             return self._retrying(self._ask_once, messages)
         except (openai.OpenAIError, GarbageReplyError) as error:
-            raise UserError(self._explain(error).replace(self._key, "***")) from None
+            raise UserError(self._without_key(self._explain(error))) from None
 
     def _ask_once(self, messages: Sequence[Mapping[str, str]]) -> ChatReply:
         fields = self._fields
@@ -111,7 +111,11 @@ class ChatClient:
         try:
             return ChatReply.model_validate_json(response.content)
         except ValidationError:
-            raise GarbageReplyError(response.text[:80]) from None
+            raise GarbageReplyError(self._without_key(response.text)[:80]) from None
+
+    def _without_key(self, text: str) -> str:
+        """To be called before a text is cut: the beginning of a key would not be found."""
+        return text.replace(self._key, "***")
 
     def _explain(self, error: Exception) -> str:
         server = f"{self.config.base_url}, model {self.config.model}"
@@ -122,7 +126,7 @@ class ChatClient:
                 return f"{server}: the API key was refused (status {error.status_code}); set {KEY}."
             case openai.APIStatusError():
                 wait = f" and asks to wait {seconds:.0f} s" if (seconds := _retry_after(error)) else ""
-                return f"{server}: status {error.status_code}{wait}{attempts}: {error.message[:300]}"
+                return f"{server}: status {error.status_code}{wait}{attempts}: {self._without_key(error.message)[:300]}"
             case openai.APITimeoutError():
                 return f"{server}: no answer within {TIMEOUT_SECONDS} s{attempts}; is the server overloaded?"
             case GarbageReplyError():

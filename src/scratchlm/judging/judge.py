@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from tqdm import tqdm
 
-from scratchlm.artifacts import MANIFEST, sha256_file, sha256_json
+from scratchlm.artifacts import sha256_json
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.errors import UserError
 from scratchlm.judging.client import ChatClient, ClientConfig
@@ -39,11 +39,16 @@ class JudgeConfig(Schema):
 
 
 class Judge(Protocol):
-    """Who answers a rubric's prompt; `identity` is all that determines the answer besides the prompt."""
+    """Who answers a rubric's prompt.
+
+    `identity` is all that determines the answer besides the prompt. A judge without one is asked anew in every run.
+    """
 
     rubric: Rubric
-    identity: dict[str, Any]
     max_concurrency: int
+
+    @property
+    def identity(self) -> dict[str, Any] | None: ...
 
     def ask(self, prompt: str) -> Verdict:
         """The verdict on one prompt; UserError if there is none."""
@@ -55,6 +60,7 @@ class LocalJudge:
 
     rubric = DIGIT
     max_concurrency = 1
+    identity = None  # the code of the model determines the answer too, and asking costs nothing
 
     def __init__(self, directory: Path, device: torch.device) -> None:
         self._model = load_gpt(directory).to(device)
@@ -62,11 +68,7 @@ class LocalJudge:
         self._digits = [token for digit in "0123456789" for token in self._tokenizer.encode(digit)]
         if len(set(self._digits)) != 10:
             raise UserError(f"the tokenizer of {directory} has no token for each digit; judge with another model.")
-        self.identity: dict[str, Any] = {
-            "backend": "local",
-            "model": directory.name,
-            "model_sha256": sha256_file(directory / MANIFEST),
-        }
+        self._name = directory.name
 
     @torch.no_grad()
     def ask(self, prompt: str) -> Verdict:
@@ -79,7 +81,7 @@ class LocalJudge:
         probabilities = logits.double().softmax(dim=-1)[self._digits].tolist()
         return Verdict(
             rubric=self.rubric.version,
-            model=self.identity["model"],
+            model=self._name,
             replies=[json.dumps({"digit_probabilities": probabilities})],
             status="ok",
             prompt_tokens=len(tokens),
@@ -133,17 +135,18 @@ def make_judge(config: JudgeConfig, models: Path, device: torch.device) -> Judge
 
 
 def judge_items(judge: Judge, items: Sequence[Mapping[str, Any]], store: VerdictStore) -> list[dict[str, Any]]:
-    """One row of replies.jsonl for each item; the judge is asked only where the store has no verdict.
+    """One row of replies.jsonl for each item; a judge with an identity is asked only where the store has no verdict.
 
     A readable verdict is stored as it arrives. A UserError ends the run once the requests under way are answered.
     """
+    is_stored = judge.identity is not None
     keys = []
     prompts = {}
     for item in items:
         prompt = judge.rubric.prompt(item)
-        keys.append(sha256_json({**judge.identity, "rubric": judge.rubric.version, "prompt": prompt}))
+        keys.append(sha256_json({**(judge.identity or {}), "rubric": judge.rubric.version, "prompt": prompt}))
         prompts[keys[-1]] = prompt
-    verdicts = {key: verdict for key in prompts if (verdict := store.get(key))}
+    verdicts = {key: verdict for key in prompts if is_stored and (verdict := store.get(key))}
 
     stop = threading.Event()
 
@@ -155,7 +158,7 @@ def judge_items(judge: Judge, items: Sequence[Mapping[str, Any]], store: Verdict
         except UserError:
             stop.set()
             raise
-        if verdict.status == "ok":
+        if is_stored and verdict.status == "ok":
             store.put(key, verdict)
 
     with ThreadPoolExecutor(judge.max_concurrency) as pool:

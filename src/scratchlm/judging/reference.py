@@ -3,18 +3,18 @@
 import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.chrf import CHRF
 
-from scratchlm.statistics import bootstrap_interval
+from scratchlm.statistics import bootstrap_interval, wilson_interval
 
 NGRAM = 4
 REPEATS = 3
+PROPORTIONS = {"ref_exact_match", "ref_empty", "ref_repetition"}
 
-_chrf = CHRF(word_order=2)
-_rouge = RougeScorer(["rougeL"])
 _without_punctuation = str.maketrans("", "", string.punctuation)
 
 
@@ -23,22 +23,23 @@ def score_answer(response: str, reference: str) -> dict[str, float]:
     return {
         "ref_exact_match": float(normalise(response) == normalise(reference)),
         "ref_chrf": chrf(response, reference),
-        "ref_rouge_l": _rouge.score(reference, response)["rougeL"].fmeasure,
+        "ref_rouge_l": _rouge().score(reference, response)["rougeL"].fmeasure,
         "ref_empty": float(not response.strip()),
         "ref_repetition": float(repeats_itself(response)),
     }
 
 
 def score_answers(answers: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """The metrics of each answer (rows with `response` and `output`) and their means with bootstrap intervals."""
+    """The metrics of each answer (rows with `response` and `output`) and their means with 95 % intervals."""
     items = [score_answer(answer["response"], answer["output"]) for answer in answers]
     metrics: dict[str, float] = {"answers": len(items)}
     for name in items[0]:
         values = [item[name] for item in items]
         metrics[name] = sum(values) / len(values)
-        metrics[f"{name}_low"], metrics[f"{name}_high"] = bootstrap_interval(values)
+        interval = wilson_interval(int(sum(values)), len(values)) if name in PROPORTIONS else bootstrap_interval(values)
+        metrics[f"{name}_low"], metrics[f"{name}_high"] = interval
     responses, references = [[answer[key] for answer in answers] for key in ("response", "output")]
-    metrics["ref_chrf_corpus"] = _chrf.corpus_score(responses, [references]).score
+    metrics["ref_chrf_corpus"] = _chrf().corpus_score(responses, [references]).score
     return [{"id": answer["id"], **item} for answer, item in zip(answers, items, strict=True)], metrics
 
 
@@ -49,7 +50,7 @@ def normalise(text: str) -> str:
 
 def chrf(response: str, reference: str) -> float:
     """chrF++ of one answer (Popovic 2017), 0 to 100."""
-    return _chrf.sentence_score(response, [reference]).score
+    return _chrf().sentence_score(response, [reference]).score
 
 
 def repeats_itself(text: str) -> bool:
@@ -57,3 +58,13 @@ def repeats_itself(text: str) -> bool:
     words = text.split()
     ngrams = Counter(tuple(words[start : start + NGRAM]) for start in range(len(words) - NGRAM + 1))
     return max(ngrams.values(), default=0) >= REPEATS
+
+
+@cache
+def _chrf() -> CHRF:
+    return CHRF(word_order=2)
+
+
+@cache
+def _rouge() -> RougeScorer:
+    return RougeScorer(["rougeL"])
