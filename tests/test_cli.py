@@ -33,7 +33,7 @@ def call(*arguments: str, stdin: str | None = None) -> str:
 
 def test_help_names_every_command():
     text = call("--help")
-    for command in ("recipe", "generate", "classify", "compare-tokenizers"):
+    for command in ("recipe", "generate", "classify", "compare-tokenizers", "show"):
         assert command in text
 
 
@@ -74,7 +74,15 @@ def test_compare_tokenizers_prints_a_table(tmp_path: Path, mirror: Path):
     assert [line.split()[0] for line in lines] == ["tokenizer", "gpt2", "bpe", "char", "word"]
 
 
+def test_show_prints_what_a_folder_holds(models: Path):
+    assert call("show", str(models / "tokenizer"), "--samples", "1").startswith(
+        "tokenizer: byte-level BPE, 257 entries"
+    )
+
+
 WRONG = {
+    "a folder of nothing known": (["show", "."], "holds no token shards"),
+    "no folder to show": (["show", "nowhere"], "nowhere is no folder"),
     "no directory": (["generate", "nowhere", "x"], "nowhere"),
     "a classifier that should write": (["generate", "classifier", "x"], "classifier"),
     "a language model that should classify": (["classify", "talker", "x"], "talker"),

@@ -87,6 +87,18 @@ def compare_tokenizers(
         print(line, flush=True)
 
 
+@cli.command()
+def show(
+    path: Annotated[Path, typer.Argument(help="A data folder, such as data/tokens, or a model directory.")],
+    samples: Annotated[int, typer.Option(min=0, help="At most so many samples of each part.")] = 3,
+) -> None:
+    """Print counts and a few samples of a data folder, and where each came from."""
+    from scratchlm.reporting.show import show_folder
+
+    for line in show_folder(path, samples):
+        print(line)
+
+
 def _read_lines() -> list[str]:
     text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
