@@ -1,6 +1,7 @@
 """The char and word tokenizers give what the book and `tokenizers` give, and their directories load elsewhere."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,14 @@ def test_transformers_loads_the_directory_with_the_same_ids(name: str, loader: t
     assert theirs.decode(ours.encode(PROSE)) == ours.decode(ours.encode(PROSE))
     assert (len(theirs), theirs.eos_token_id) == (ours.vocab_size, ours.eot_id)
     assert theirs(END_OF_TEXT)["input_ids"] == [ours.eot_id]
+
+
+@pytest.mark.parametrize("name", ["char", "word"])
+def test_transformers_takes_the_tokenizer_of_a_model_directory_for_no_gpt2(name: str, folder: Path, tmp_path: Path):
+    shutil.copytree(folder / name, tmp_path / "model")
+    write_json(tmp_path / "model/config.json", {"model_type": "gpt2"})
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "model")
+    assert theirs(PROSE)["input_ids"] == load_tokenizer(folder / name).encode(PROSE)
 
 
 def test_a_lookup_with_another_split_is_refused(folder: Path, tmp_path: Path):
