@@ -1,4 +1,4 @@
-"""Makes the tokenizer: GPT-2's, or a byte-level BPE trained on the corpus."""
+"""Makes the tokenizer: GPT-2's, or from the corpus a byte-level BPE, its characters, or its words."""
 
 from pathlib import Path
 

@@ -1,10 +1,9 @@
 """Write the pretrained model in OpenAI's TensorFlow layout: weights, size and tokenizer, seven files."""
 
-import shutil
 from pathlib import Path
 
 from scratchlm.artifacts import atomic_directory, write_json
-from scratchlm.models.gpt2_checkpoint import write_gpt2
+from scratchlm.models.gpt2_checkpoint import copy_vocabulary, write_gpt2
 from scratchlm.models.storage import load_gpt
 from scratchlm.stages import run_stage
 
@@ -16,9 +15,8 @@ METRICS = Path("metrics/export_gpt2.json")
 def main() -> None:
     model = load_gpt(MODEL)
     with atomic_directory(CHECKPOINT) as partial:
+        copy_vocabulary(MODEL, partial)
         write_gpt2(model, partial)
-        shutil.copyfile(MODEL / "vocab.json", partial / "encoder.json")
-        shutil.copyfile(MODEL / "merges.txt", partial / "vocab.bpe")
     metrics = {
         "tensors": len(list(model.parameters())),
         "parameters": model.num_parameters(),

@@ -9,7 +9,7 @@ from scratchlm.cli import app, cli
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.storage import save_model
 from tests.conftest import ROOT
-from tests.corpora import write_byte_tokenizer
+from tests.corpora import write_byte_tokenizer, write_corpus
 from tests.tiny_model import save_tiny_model, teach, tiny_gpt
 
 
@@ -33,7 +33,7 @@ def call(*arguments: str, stdin: str | None = None) -> str:
 
 def test_help_names_every_command():
     text = call("--help")
-    for command in ("recipe", "generate", "classify"):
+    for command in ("recipe", "generate", "classify", "compare-tokenizers", "show"):
         assert command in text
 
 
@@ -68,7 +68,21 @@ def test_recipe_writes_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert "source: uci" in (tmp_path / "params.yaml").read_text()
 
 
+def test_compare_tokenizers_prints_a_table(tmp_path: Path, mirror: Path):
+    corpus = write_corpus(tmp_path / "corpus", {"a.txt": ["a cat and a hat and a cat. " * 20]})
+    lines = call("compare-tokenizers", str(corpus), "--size", "260", "--max-bytes", "500").splitlines()
+    assert [line.split()[0] for line in lines] == ["tokenizer", "gpt2", "bpe", "char", "word"]
+
+
+def test_show_prints_what_a_folder_holds(models: Path):
+    assert call("show", str(models / "tokenizer"), "--samples", "1").startswith(
+        "tokenizer: byte-level BPE, 257 entries"
+    )
+
+
 WRONG = {
+    "a folder of nothing known": (["show", "."], "holds no token shards"),
+    "no folder to show": (["show", "nowhere"], "nowhere is no folder"),
     "no directory": (["generate", "nowhere", "x"], "nowhere"),
     "a classifier that should write": (["generate", "classifier", "x"], "classifier"),
     "a language model that should classify": (["classify", "talker", "x"], "talker"),

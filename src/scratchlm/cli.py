@@ -72,6 +72,33 @@ def classify(
         print(f"{names[int(probabilities.argmax())]}\t{probabilities.max():.4f}")
 
 
+@cli.command()
+def compare_tokenizers(
+    corpus: Annotated[Path, typer.Argument(help="A corpus as fetch_corpus writes it.")] = Path("data/raw/corpus"),
+    max_bytes: Annotated[int, typer.Option(min=1, help="Of text, spread over the files of the corpus.")] = 1_000_000,
+    size: Annotated[
+        list[int] | None, typer.Option(min=257, help="Entries of a BPE, several times for several; words: the most.")
+    ] = None,
+) -> None:
+    """Print what gpt2, bpe, char and word make of the corpus; all but gpt2 learn from the text that they encode."""
+    from scratchlm.datasets.tokenizer_comparison import compare_tokenizers
+
+    for line in compare_tokenizers(corpus, max_bytes, size or [512, 2_048, 8_192]):
+        print(line, flush=True)
+
+
+@cli.command()
+def show(
+    path: Annotated[Path, typer.Argument(help="A data folder, such as data/tokens, or a model directory.")],
+    samples: Annotated[int, typer.Option(min=0, help="At most so many samples of each part.")] = 3,
+) -> None:
+    """Print counts and a few samples of a data folder, and where each came from."""
+    from scratchlm.reporting.show import show_folder
+
+    for line in show_folder(path, samples):
+        print(line)
+
+
 def _read_lines() -> list[str]:
     text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]

@@ -1,6 +1,6 @@
 """The stage export_gpt2, as DVC runs it."""
 
-from scratchlm.artifacts import read_json
+from scratchlm.artifacts import read_json, write_manifest
 from scratchlm.datasets.sources import GPT2_FILES
 from scratchlm.models.storage import load_gpt
 from tests.conftest import Workspace
@@ -19,3 +19,15 @@ def test_openais_seven_files_are_written_and_nothing_is_printed(workspace: Works
         "parameters": model.num_parameters(),
         "bytes": sum(file.stat().st_size for file in files),
     }
+
+
+def test_a_tokenizer_without_merges_is_refused_in_one_line(workspace: Workspace):
+    pretrained = save_tiny_model(workspace.path / "data/models/pretrained")
+    for name in ("vocab.json", "merges.txt"):
+        (pretrained / name).unlink()
+    write_manifest(pretrained)
+    result = workspace.run("export_gpt2")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "only BPE vocabularies; set build_tokenizer.kind to bpe or gpt2." in result.stderr
+    assert not (workspace.path / "data/gpt2/roundtrip").exists()

@@ -1,9 +1,9 @@
-"""Where a tokenizer comes from: OpenAI's GPT-2 files, or a byte-level BPE trained on a sample of the corpus."""
+"""Where a tokenizer comes from: OpenAI's GPT-2 files, or the corpus: a trained byte-level BPE, characters, words."""
 
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -15,10 +15,17 @@ from scratchlm.artifacts import atomic_directory
 from scratchlm.datasets.corpus import corpus_files
 from scratchlm.datasets.documents import read_documents
 from scratchlm.datasets.download import fetch
+from scratchlm.datasets.lookup_tokenizers import (
+    char_tokens,
+    word_tokens,
+    write_char_tokenizer,
+    write_word_tokenizer,
+)
 from scratchlm.datasets.sources import GPT2_ENCODINGS
 from scratchlm.datasets.tokenizers import (
     END_OF_TEXT,
     Merges,
+    Tokenizer,
     Vocabulary,
     load_tokenizer,
     read_openai_vocabulary,
@@ -27,11 +34,16 @@ from scratchlm.datasets.tokenizers import (
 from scratchlm.errors import UserError
 from scratchlm.params import Schema
 
+Kind = Literal["gpt2", "bpe", "char", "word"]
+
 
 class TokenizerConfig(Schema):
-    """Which tokenizer; for `bpe`, how many entries (end of text included), learnt from at most how much text."""
+    """Which tokenizer; for `bpe` and `word`, how many entries (the special ones included), learnt from how much text.
 
-    kind: Literal["gpt2", "bpe"]
+    `word` may end with fewer entries; `char` has one for every character of the whole corpus.
+    """
+
+    kind: Kind
     vocab_size: int = Field(gt=256)
     train_bytes: int = Field(gt=0)
 
@@ -44,13 +56,42 @@ def build_tokenizer(config: TokenizerConfig, corpus: Path, directory: Path) -> d
             f"{corpus} gave no text for the tokenizer; name another source in fetch_corpus.sources, "
             f"or raise build_tokenizer.train_bytes {config.train_bytes:,}."
         )
-    vocabulary, merges = fetch_gpt2() if config.kind == "gpt2" else train_bpe(sample, config.vocab_size)
+    texts = corpus_texts(corpus) if config.kind == "char" else sample
     with atomic_directory(directory) as partial:
-        write_byte_pair_tokenizer(partial, vocabulary, merges)
+        write_tokenizer(partial, config.kind, texts, config.vocab_size)
     tokenizer = load_tokenizer(directory)
-    text_bytes = sum(len(text.encode()) for text in sample)
-    tokens = sum(len(tokenizer.encode_to_numpy(text)) for text in sample)
-    return {"vocab_size": tokenizer.vocab_size, "train_bytes": text_bytes, "bytes_per_token": text_bytes / tokens}
+    counts = count_tokens(tokenizer, sample)
+    rates = {key: counts[key] for key in ("bytes_per_token", "unknown_rate")}
+    return {"vocab_size": tokenizer.vocab_size, "train_bytes": counts["text_bytes"], **rates}
+
+
+def write_tokenizer(directory: Path, kind: Kind, texts: Iterable[str], vocab_size: int) -> None:
+    """Learn a tokenizer from texts and write its files into an existing directory; `gpt2` takes OpenAI's instead."""
+    if kind == "char":
+        write_char_tokenizer(directory, char_tokens(texts))
+    elif kind == "word":
+        write_word_tokenizer(directory, word_tokens(texts, vocab_size))
+    else:
+        write_byte_pair_tokenizer(directory, *(fetch_gpt2() if kind == "gpt2" else train_bpe(texts, vocab_size)))
+
+
+def count_tokens(tokenizer: Tokenizer, texts: Iterable[str]) -> dict[str, float]:
+    """What a tokenizer makes of texts: their bytes, its tokens, bytes per token, and the share of unknown words."""
+    text_bytes = tokens = unknown = 0
+    for text in texts:
+        ids = tokenizer.encode_to_numpy(text)
+        text_bytes += len(text.encode())
+        tokens += len(ids)
+        unknown += int((ids == tokenizer.unk_id).sum()) if tokenizer.unk_id is not None else 0
+    # A text of spaces alone has no word.
+    rates = {"bytes_per_token": text_bytes / max(tokens, 1), "unknown_rate": unknown / max(tokens, 1)}
+    return {"text_bytes": text_bytes, "tokens": tokens, **rates}
+
+
+def corpus_texts(corpus: Path) -> Iterator[str]:
+    """Every document of a corpus, file by file."""
+    for file in corpus_files(corpus):
+        yield from read_documents(corpus / file["name"])
 
 
 def sample_documents(corpus: Path, max_bytes: int) -> Iterator[str]:
@@ -75,7 +116,7 @@ def fetch_gpt2() -> tuple[Vocabulary, Merges]:
         return read_openai_vocabulary(Path(folder))
 
 
-def train_bpe(sample: list[str], vocab_size: int) -> tuple[Vocabulary, Merges]:
+def train_bpe(sample: Iterable[str], vocab_size: int) -> tuple[Vocabulary, Merges]:
     """Learn a byte-level BPE of 256 bytes, then merges, then end of text; the same for the same sample."""
     tokenizer = tokenizers.Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

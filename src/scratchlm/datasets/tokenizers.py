@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import tiktoken
@@ -11,9 +11,16 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors
 
 from scratchlm.artifacts import read_json, sha256_file, write_json, write_text
+from scratchlm.datasets.lookup_tokenizers import (
+    CHAR_SPLIT,
+    END_OF_TEXT,
+    UNKNOWN,
+    WORD_SPLIT,
+    CharTokenizer,
+    WordTokenizer,
+)
 from scratchlm.errors import UserError
 
-END_OF_TEXT = "<|endoftext|>"
 # GPT-2's pattern with possessive quantifiers, as tiktoken writes it: the same pieces, without deep recursion.
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
 
@@ -31,6 +38,7 @@ class Tokenizer(Protocol):
 
     vocab_size: int
     eot_id: int
+    unk_id: int | None  # what stands for a word outside of the vocabulary
     sha256: str  # of tokenizer.json
 
     def encode(self, text: str) -> list[int]:
@@ -52,6 +60,8 @@ class Tokenizer(Protocol):
 
 class BytePairTokenizer:
     """A byte-level BPE (Radford et al. 2019): any text comes back byte for byte, but for lone surrogates: UserError."""
+
+    unk_id: int | None = None
 
     def __init__(self, ranks: dict[bytes, int], sha256: str) -> None:
         self.eot_id = len(ranks)
@@ -82,16 +92,29 @@ def load_tokenizer(directory: Path) -> Tokenizer:
     path = directory / "tokenizer.json"
     content = read_json(path)
     try:
-        known = content["model"]["type"] == "BPE" and content["pre_tokenizer"]["type"] == "ByteLevel"
-        ids = dict(content["model"]["vocab"])
-        eot_id = ids.pop(END_OF_TEXT)
-        ranks = {bytes(_BYTES[character] for character in token): rank for token, rank in ids.items()}
-    except (KeyError, TypeError):
-        known, eot_id, ranks = False, None, {}
-    # tiktoken takes an id for the priority of the merge that made it: true where ids were given in that order.
-    if not known or sorted(ranks.values()) != list(range(len(ranks))) or eot_id != len(ranks):
-        raise UserError(f"{path} is no byte-level BPE that ends with {END_OF_TEXT}; make one with build_tokenizer.")
-    return BytePairTokenizer(ranks, sha256_file(path))
+        return _read_tokenizer(content["model"], content["pre_tokenizer"], sha256_file(path))
+    except (LookupError, TypeError, ValueError):
+        raise UserError(
+            f"{path} is no byte-level BPE, char or word tokenizer that ends with {END_OF_TEXT}; "
+            "make one with build_tokenizer."
+        ) from None
+
+
+def _read_tokenizer(model: dict[str, Any], pre_tokenizer: dict[str, Any], sha256: str) -> Tokenizer:
+    """The tokenizer of parts of a tokenizer.json; ValueError, TypeError or LookupError if they make none of ours."""
+    vocabulary: Vocabulary = dict(model["vocab"])
+    tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+    if list(map(vocabulary.__getitem__, tokens)) != list(range(len(tokens))) or tokens[-1] != END_OF_TEXT:
+        raise ValueError
+    if model["type"] == "WordLevel" and pre_tokenizer == CHAR_SPLIT:
+        return CharTokenizer(tokens, sha256)
+    if model["type"] == "WordLevel" and pre_tokenizer == WORD_SPLIT and tokens[-2] == UNKNOWN:
+        return WordTokenizer(tokens, sha256)
+    if model["type"] == "BPE" and pre_tokenizer["type"] == "ByteLevel":
+        # tiktoken takes an id for the priority of the merge that made it: true where ids were given in that order.
+        ranks = {bytes(_BYTES[character] for character in token): rank for rank, token in enumerate(tokens[:-1])}
+        return BytePairTokenizer(ranks, sha256)
+    raise ValueError
 
 
 def read_openai_vocabulary(directory: Path) -> tuple[Vocabulary, Merges]:

@@ -6,6 +6,7 @@ matrices is dropped or added.
 
 import math
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +75,17 @@ def write_gpt2(model: GPT, directory: Path) -> None:
             variable = tf.Variable(initial, name=_openai_name(name), use_resource=False)
             session.run(variable.initializer, {initial: array})
         tf.train.Saver(save_relative_paths=True).save(session, str(directory / PREFIX))
+
+
+def copy_vocabulary(model: Path, directory: Path) -> None:
+    """Copy the BPE of a model directory under OpenAI's names, encoder.json and vocab.bpe; UserError if it has none."""
+    for ours, theirs in {"vocab.json": "encoder.json", "merges.txt": "vocab.bpe"}.items():
+        if not (model / ours).is_file():
+            raise UserError(
+                f"{model} has no {ours}: OpenAI's layout has only BPE vocabularies; "
+                "set build_tokenizer.kind to bpe or gpt2."
+            )
+        shutil.copyfile(model / ours, directory / theirs)
 
 
 def read_hparams(directory: Path) -> GPTConfig:

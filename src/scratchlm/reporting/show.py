@@ -1,0 +1,162 @@
+"""A look at a data folder: counts, a few samples, and where each came from."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+
+from scratchlm.artifacts import MANIFEST, read_json, read_jsonl, verify_manifest
+from scratchlm.datasets.corpus import corpus_files
+from scratchlm.datasets.documents import read_documents
+from scratchlm.datasets.lookup_tokenizers import CharTokenizer, WordTokenizer
+from scratchlm.datasets.shards import SPLITS, TokenShards
+from scratchlm.datasets.sms_spam import read_split
+from scratchlm.datasets.tokenizers import BytePairTokenizer, Tokenizer, load_tokenizer
+from scratchlm.errors import UserError
+
+EXCERPT = 200  # characters
+WINDOW = 2**16  # tokens
+KINDS = {BytePairTokenizer: "byte-level BPE", CharTokenizer: "characters", WordTokenizer: "words"}
+
+
+def show_folder(directory: Path, samples: int) -> Iterator[str]:
+    """The lines about a data folder, with at most `samples` samples of each part; UserError if it is of no known kind.
+
+    Known are token shards (whose tokenizer is the folder `tokenizer` beside them), a corpus, a tokenizer, a model
+    directory, and folders of CSV or JSONL files.
+    """
+    if not directory.is_dir():
+        raise UserError(f"{directory} is no folder; run `dvc repro` to make it, or name one such as data/tokens.")
+    manifest = read_json(directory / MANIFEST) if (directory / MANIFEST).exists() else {}
+    if "shards" in manifest:
+        return _show_tokens(directory, samples)
+    if (directory / "config.json").exists():
+        return _show_model(directory)
+    if "files" in manifest:
+        return _show_corpus(directory, samples)
+    if (directory / "tokenizer.json").exists():
+        return _show_tokenizer(load_tokenizer(directory), samples)
+    tables = sorted(path for path in directory.iterdir() if path.suffix in {".csv", ".jsonl"})
+    if not tables:
+        raise UserError(
+            f"{directory} holds no token shards, corpus, tokenizer, model, CSV or JSONL files; name a folder of data/."
+        )
+    return (line for path in tables for line in _show_table(path, samples))
+
+
+def _show_tokens(directory: Path, samples: int) -> Iterator[str]:
+    shards = TokenShards(directory, verify=False)
+    manifest = shards.manifest
+    yield f"token shards: {manifest['vocab_size']:,} entries, {manifest['dtype']}"
+    for split in SPLITS:
+        yield f"{split}: " + ", ".join(f"{count:,} {key}" for key, count in manifest["splits"][split].items())
+        for shard in _shards_of(shards, split):
+            counts = f"{shard['documents']:,} documents, {shard['tokens']:,} tokens"
+            yield f"  {shard['file']}: {counts} of {shard['source']}"
+    tokenizer = load_tokenizer(directory.resolve().with_name("tokenizer"))
+    shards.check_tokenizer(tokenizer)
+    for split in SPLITS:
+        offsets = _spread(shards.token_count(split), samples)
+        starts = {_next_document(shards, split, offset) for offset in offsets} - {shards.token_count(split)}
+        for start in sorted(starts):
+            yield f"{split}, token {start:,}, from {_find_source(shards, split, start)}:"
+            yield f"  {_quote(_decode_document(shards, split, start, tokenizer))}"
+
+
+def _shards_of(shards: TokenShards, split: str) -> list[dict[str, Any]]:
+    return [shard for shard in shards.manifest["shards"] if shard["split"] == split]
+
+
+def _next_document(shards: TokenShards, split: str, offset: int) -> int:
+    """Where the first document after `offset` begins, at the earliest; the count of tokens if none does."""
+    total = shards.token_count(split)
+    while 0 < offset < total:
+        ends = np.flatnonzero(shards.read(split, offset, min(WINDOW, total - offset)) == shards.eot_id)
+        if len(ends):
+            return offset + int(ends[0]) + 1
+        offset = min(offset + WINDOW, total)
+    return offset
+
+
+def _find_source(shards: TokenShards, split: str, start: int) -> str:
+    """The corpus file that the token at `start` came from."""
+    entries = _shards_of(shards, split)
+    ends = np.cumsum([shard["tokens"] for shard in entries])
+    return entries[int(np.searchsorted(ends, start, side="right"))]["source"]
+
+
+def _decode_document(shards: TokenShards, split: str, start: int, tokenizer: Tokenizer) -> str:
+    """A document, or its first `EXCERPT` tokens if it has more."""
+    tokens = shards.read(split, start, min(EXCERPT, shards.token_count(split) - start)).tolist()
+    return tokenizer.decode(tokens[: tokens.index(shards.eot_id)] if shards.eot_id in tokens else tokens)
+
+
+def _show_corpus(directory: Path, samples: int) -> Iterator[str]:
+    files = corpus_files(directory)
+    yield f"corpus: {len(files):,} files, {sum(file['bytes'] for file in files):,} bytes"
+    for file in files:
+        yield f"  {file['name']}: {file['bytes']:,} bytes, {file['licence']}, {file['url']}"
+    for index in _spread(len(files), samples):
+        text = next(read_documents(directory / files[index]["name"]), "")
+        yield f"first document of {files[index]['name']}:"
+        yield f"  {_quote(text)}"
+
+
+def _show_tokenizer(tokenizer: Tokenizer, samples: int) -> Iterator[str]:
+    yield f"tokenizer: {KINDS[type(tokenizer)]}, {tokenizer.vocab_size:,} entries, sha256 {tokenizer.sha256[:16]}"
+    for index in _spread(tokenizer.eot_id, samples):
+        yield f"  {index:,}: {_quote(tokenizer.decode([index]))}"
+    yield f"  {tokenizer.eot_id:,}: {_quote(tokenizer.decode([tokenizer.eot_id]))}"
+
+
+def _show_model(directory: Path) -> Iterator[str]:
+    """Size, files, and the lineage that the model card states."""
+    verify_manifest(directory)
+    config = read_json(directory / "config.json")
+    with safe_open(directory / "model.safetensors", "np") as tensors:
+        shapes = [tensors.get_slice(name).get_shape() for name in tensors.keys()]  # noqa: SIM118 (it is no dict)
+    yield f"model: {', '.join(config['architectures'])}, {sum(int(np.prod(shape)) for shape in shapes):,} parameters"
+    for key in ("n_layer", "n_head", "n_embd", "n_positions", "vocab_size", "id2label"):
+        if key in config:
+            yield f"  {key}: {config[key]}"
+    for name, entry in read_json(directory / MANIFEST)["files"].items():
+        yield f"  {name}: {entry['bytes']:,} bytes"
+    card = (directory / "README.md").read_text(encoding="utf-8")
+    _, _, lineage = card.partition("## Lineage\n")
+    yield from lineage.partition("\n## ")[0].strip().splitlines()
+
+
+def _show_table(path: Path, samples: int) -> Iterator[str]:
+    """The rows of a CSV or JSONL file, counted by label where they have one."""
+    rows = read_jsonl(path) if path.suffix == ".jsonl" else _read_csv(path)
+    if not all(isinstance(row, dict) for row in rows):
+        raise UserError(f"{path} has lines that are no JSON objects; make it again.")
+    labels = Counter(str(row["label"]) for row in rows if "label" in row)
+    counts = "".join(f", {count:,} {label}" for label, count in sorted(labels.items()))
+    yield f"{path.name}: {len(rows):,} rows{counts}"
+    for index in _spread(len(rows), samples):
+        yield f"  row {index + 1:,} of {path.name}:"
+        for key, value in rows[index].items():
+            yield f"    {key}: {_quote(value)}"
+
+
+def _read_csv(path: Path) -> list[dict[Any, Any]]:
+    try:
+        return read_split(path).to_dict("records")
+    except ValueError as error:  # pandas' own, and of UTF-8
+        raise UserError(f"{path} is no readable CSV file: {error}; make it again.") from None
+
+
+def _spread(count: int, samples: int) -> list[int]:
+    """At most `samples` of the numbers below `count`, evenly spaced from 0."""
+    return [count * number // samples for number in range(samples)] if count > samples else list(range(count))
+
+
+def _quote(value: Any) -> str:
+    """A value on one line, control characters escaped, cut where it is long."""
+    text = json.dumps(value[:EXCERPT] if isinstance(value, str) else value, ensure_ascii=False)
+    return f"{text} ..." if isinstance(value, str) and len(value) > EXCERPT else text

@@ -1,0 +1,126 @@
+"""A look at each kind of data folder: its counts, samples that stand in it, and their source."""
+
+from pathlib import Path
+
+import pytest
+
+from scratchlm.artifacts import write_csv, write_jsonl
+from scratchlm.datasets.shards import TokenShards
+from scratchlm.errors import UserError
+from scratchlm.models.gpt import GPT
+from scratchlm.models.storage import load_gpt
+from scratchlm.reporting.show import show_folder
+from tests.corpora import write_byte_tokenizer, write_corpus, write_shards
+from tests.tiny_model import save_tiny_model
+
+
+def text_of(directory: Path, samples: int = 3) -> str:
+    return "\n".join(show_folder(directory, samples))
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Path:
+    tokenizer = write_byte_tokenizer(tmp_path / "tokenizer")
+    documents = {"train": [f"document {number}\n" for number in range(40)], "val": ["the only one"]}
+    return write_shards(tmp_path / "tokens", tokenizer, documents, shard_tokens=100)
+
+
+def test_tokens_are_counted_and_whole_documents_decoded(tokens: Path):
+    lines = list(show_folder(tokens, 3))
+    manifest = TokenShards(tokens).manifest
+    assert lines[0] == "token shards: 257 entries, uint16"
+    assert f"train: 40 documents, {manifest['splits']['train']['tokens']} tokens" in lines[1]
+    assert sum(line.startswith("  train-") for line in lines) == len(manifest["shards"]) - 1
+    assert lines[-2:] == ["val, token 0, from memory:", '  "the only one"']
+    quoted = [line.strip() for line in lines if line.startswith('  "document')]
+    assert quoted == [r'"document 0\n"', r'"document 14\n"', r'"document 27\n"']
+
+
+def test_tokens_name_the_file_that_each_sample_came_from(tokens: Path):
+    manifest = tokens / "manifest.json"
+    text = manifest.read_text()
+    manifest.write_text(text.replace('"source": "memory"', '"source": "a.jsonl"', 1))
+    lines = list(show_folder(tokens, 2))
+    assert "train, token 0, from a.jsonl:" in lines
+    assert sum(line.endswith("from memory:") for line in lines) == 2
+
+
+def test_a_document_longer_than_the_window_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("scratchlm.reporting.show.WINDOW", 7)
+    tokenizer = write_byte_tokenizer(tmp_path / "tokenizer")
+    tokens = write_shards(tmp_path / "tokens", tokenizer, {"train": ["a" * 300, "b"], "val": ["c" * 300]}, 10**6)
+    text = text_of(tokens, 2)
+    assert "train, token 301, from memory:" in text
+    assert text.count("val, token") == 1
+
+
+def test_tokens_of_another_tokenizer_are_refused_after_their_counts(tokens: Path):
+    manifest = tokens / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"tokenizer_sha256": "', '"tokenizer_sha256": "0'))
+    lines = show_folder(tokens, 1)
+    assert next(lines).startswith("token shards")
+    with pytest.raises(UserError, match="was made with the tokenizer 0"):
+        list(lines)
+
+
+def test_a_corpus_names_url_and_bytes_of_every_file(tmp_path: Path):
+    corpus = write_corpus(tmp_path / "corpus", {"a.jsonl": ["first\tone", "second"], "b.txt": ["x" * 500]})
+    text = text_of(corpus)
+    assert "corpus: 2 files" in text
+    assert r'"first\tone"' in text
+    assert f'"{"x" * 200}" ...' in text
+    assert "second" not in text
+
+
+def test_messages_are_counted_by_label(tmp_path: Path):
+    rows = [{"label": "ham", "text": f"hello {number}"} for number in range(9)] + [{"label": "spam", "text": "WIN"}]
+    write_csv(tmp_path / "train.csv", rows, ["label", "text"])
+    assert text_of(tmp_path, 2).split("\n") == [
+        "train.csv: 10 rows, 9 ham, 1 spam",
+        "  row 1 of train.csv:",
+        '    label: "ham"',
+        '    text: "hello 0"',
+        "  row 6 of train.csv:",
+        '    label: "ham"',
+        '    text: "hello 5"',
+    ]
+
+
+def test_instructions_are_shown_field_by_field(tmp_path: Path):
+    for split, count in {"train": 2, "val": 0}.items():
+        write_jsonl(tmp_path / f"{split}.jsonl", [{"instruction": "Add.", "input": "", "output": "4"}] * count)
+    text = text_of(tmp_path)
+    assert "train.jsonl: 2 rows" in text
+    assert "val.jsonl: 0 rows" in text
+    assert text.count('    output: "4"') == 2
+
+
+def test_a_tokenizer_shows_entries_and_its_end_of_text(tmp_path: Path):
+    write_byte_tokenizer(tmp_path / "tokenizer")
+    lines = list(show_folder(tmp_path / "tokenizer", 2))
+    assert lines[0].startswith("tokenizer: byte-level BPE, 257 entries, sha256 ")
+    assert lines[-1] == '  256: "<|endoftext|>"'
+    assert len(lines) == 4
+
+
+def test_a_model_shows_its_parameters_and_files(tmp_path: Path):
+    directory = save_tiny_model(tmp_path / "model")
+    model: GPT = load_gpt(directory)
+    text = text_of(directory)
+    assert f"model: GPT2LMHeadModel, {model.num_parameters():,} parameters" in text
+    assert "n_positions: 2048" in text
+    assert f"model.safetensors: {(directory / 'model.safetensors').stat().st_size:,} bytes" in text
+
+
+def test_no_samples_means_counts_alone(tokens: Path):
+    assert "document 0" not in text_of(tokens, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [("a.csv", b"", r"a\.csv is no readable CSV file"), ("a.jsonl", b"[1]\n", r"lines that are no JSON objects")],
+)
+def test_a_table_that_is_none_is_refused(name: str, content: bytes, message: str, tmp_path: Path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        text_of(tmp_path)
