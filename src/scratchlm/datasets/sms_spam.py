@@ -1,11 +1,13 @@
-"""SMS spam: extract, read, deduplicate by group, balance, split; no message stands in two of the files."""
+"""SMS spam: extract, read, deduplicate by group, balance, split; with groups, no message stands in two of the files."""
 
 import csv
+import io
 import re
 import unicodedata
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -25,15 +27,22 @@ ARCHIVE_MEMBER = "SMSSpamCollection"
 MAX_BYTES = 64 * 2**20
 BIN_WIDTH, LAST_BIN = 20, 1_000  # characters
 
-GroupBy = Literal["text", "normalized", "masked_digits"]
+Key = Literal["text", "normalized", "masked_digits"]
+
+
+class ReadConfig(Schema):
+    """How the file of messages is written."""
+
+    quoting: Literal["none", "csv"]
 
 
 class SplitConfig(Schema):
     """How messages are grouped, balanced and split."""
 
-    seed: int = Field(ge=0)
-    group_by: GroupBy
+    seed: int = Field(ge=0, lt=2**32)  # pandas takes no more
+    group_by: Literal["none", Key]
     balance: Literal["undersample"]
+    split: Literal["stratified", "book"]
     train_fraction: float = Field(gt=0, lt=1)
     val_fraction: float = Field(gt=0, lt=1)
 
@@ -58,25 +67,40 @@ def _read_member(archive: Path) -> bytes:
     return content
 
 
-def read_sms_spam(path: Path) -> pd.DataFrame:
-    """Read lines of `label<TAB>text`, where a quote is an ordinary character, as columns label and text."""
+def read_sms_spam(path: Path, config: ReadConfig) -> pd.DataFrame:
+    """Read lines of `label<TAB>text` as columns label and text; `quoting` says whether a quote is a character."""
     try:
-        lines = path.read_bytes().decode("utf-8-sig").split("\n")
+        content = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8: {error}") from None
+    if config.quoting == "csv":
+        records, unit = _split_quoted(path, content), "record"
+    else:
+        records, unit = [line.removesuffix("\r").split("\t", 1) for line in content.split("\n")], "line"
     rows = []
-    for number, line in enumerate(lines, start=1):
-        label, _, text = line.removesuffix("\r").partition("\t")
-        if label in LABELS and text.strip():
-            rows.append((label, text))
-        elif line.strip():
-            raise UserError(f"{path}, line {number} is {line[:40]!r}, but it should be ham or spam, a tab and a text.")
+    for number, fields in enumerate(records, start=1):
+        if len(fields) == len(COLUMNS) and fields[0] in LABELS and fields[1].strip():
+            rows.append(fields)
+        elif any(field.strip() for field in fields):
+            found = "\t".join(fields)[:40]
+            raise UserError(f"{path}, {unit} {number} is {found!r}, but it should be ham or spam, a tab and a text.")
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def group_key(text: str, group_by: GroupBy) -> str:
+def _split_quoted(path: Path, content: str) -> list[list[str]]:
+    """The fields of each record, where quotes enclose a field and line ends within it, as pandas reads by default."""
+    try:
+        frame = pd.read_csv(io.StringIO(content), sep="\t", header=None, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise UserError(
+            f"{path} cannot be read with quoting csv: {error}; set prepare_sms_spam.quoting: none."
+        ) from None
+    return frame.fillna("").to_numpy().tolist()
+
+
+def group_key(text: str, group_by: Key) -> str:
     """What the messages of a group share: the text; its NFKC form, case and spacing aside; or that with digits as 0."""
     if group_by == "text":
         return text
@@ -85,24 +109,40 @@ def group_key(text: str, group_by: GroupBy) -> str:
 
 
 def split_sms_spam(messages: pd.DataFrame, config: SplitConfig) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-    """The frames train, val, test (balanced, stratified, shuffled) and unused_ham, and the counts of what was done."""
+    """The frames train, val, test (balanced, shuffled) and unused_ham, and the counts of what was done."""
     distinct, conflicting_groups = _deduplicate(messages, config.group_by)
-    rng = np.random.default_rng(config.seed)
     labels = distinct["label"].to_numpy()
-    ham, spam = (rng.permutation(np.flatnonzero(labels == label)) for label in LABELS)
+    ham, spam = (np.flatnonzero(labels == label) for label in LABELS)
     if len(ham) < len(spam):
         raise UserError(
             f"balance is undersample, but there are {len(ham):,} distinct ham and {len(spam):,} spam messages; "
             "add ham, or remove spam."
         )
+    choose = _choose_as_book if config.split == "book" else _choose_stratified
+    frames = {name: distinct.iloc[rows] for name, rows in zip(SPLITS, choose(ham, spam, config), strict=True)}
+    leaks = {f"leaks_{key}": _count_leaks(frames, key) for key in get_args(Key)}
+    if config.group_by != "none":
+        assert leaks["leaks_text"] == leaks[f"leaks_{config.group_by}"] == 0, "a group stands in two splits"
+    counts = _count(messages, distinct, frames) | {"conflicting_groups": conflicting_groups}
+    return frames, counts | leaks | _count_test_in_train(frames)
+
+
+def _choose_stratified(ham: np.ndarray, spam: np.ndarray, config: SplitConfig) -> list[Sequence[int]]:
+    """The rows of each of SPLITS, where every split has the same shares of ham and spam."""
+    rng = np.random.default_rng(config.seed)
+    ham, spam = rng.permutation(ham), rng.permutation(spam)
     ham, unused = ham[: len(spam)], np.sort(ham[len(spam) :])
     fractions = config.train_fraction, config.val_fraction
     parts = zip(cut(ham.tolist(), *fractions, what="ham"), cut(spam.tolist(), *fractions, what="spam"), strict=True)
-    rows = [rng.permutation([*ham_part, *spam_part]) for ham_part, spam_part in parts]
-    frames = {name: distinct.iloc[positions] for name, positions in zip(SPLITS, [*rows, unused], strict=True)}
-    leaks = {f"leaks_{key}": _count_leaks(frames, key) for key in get_args(GroupBy)}
-    assert leaks["leaks_text"] == leaks[f"leaks_{config.group_by}"] == 0, "a group stands in two splits"
-    return frames, _count(messages, distinct, frames) | {"conflicting_groups": conflicting_groups} | leaks
+    return [*(rng.permutation([*ham_part, *spam_part]).tolist() for ham_part, spam_part in parts), unused.tolist()]
+
+
+def _choose_as_book(ham: np.ndarray, spam: np.ndarray, config: SplitConfig) -> list[Sequence[int]]:
+    """The rows of each of SPLITS, drawn by pandas as in chapter 6 of Build a Large Language Model (From Scratch)."""
+    used = pd.Series(ham).sample(len(spam), random_state=config.seed)
+    shuffled = pd.concat([used, pd.Series(spam)]).sample(frac=1, random_state=config.seed).tolist()
+    parts = cut(shuffled, config.train_fraction, config.val_fraction, what="messages", truncate=True)
+    return [*parts, np.setdiff1d(ham, used).tolist()]
 
 
 def write_sms_spam(directory: Path, frames: dict[str, pd.DataFrame]) -> None:
@@ -130,8 +170,10 @@ def length_histogram(messages: pd.DataFrame) -> list[dict[str, int]]:
     ]
 
 
-def _deduplicate(messages: pd.DataFrame, group_by: GroupBy) -> tuple[pd.DataFrame, int]:
+def _deduplicate(messages: pd.DataFrame, group_by: Literal["none", Key]) -> tuple[pd.DataFrame, int]:
     """The first message of each group, and the number of groups dropped because they have both labels."""
+    if group_by == "none":
+        return messages, 0
     groups: dict[str, list[int]] = {}
     for row, text in enumerate(messages["text"]):
         groups.setdefault(group_key(text, group_by), []).append(row)
@@ -140,10 +182,17 @@ def _deduplicate(messages: pd.DataFrame, group_by: GroupBy) -> tuple[pd.DataFram
     return messages.iloc[kept], len(groups) - len(kept)
 
 
-def _count_leaks(frames: dict[str, pd.DataFrame], group_by: GroupBy) -> int:
+def _count_leaks(frames: dict[str, pd.DataFrame], group_by: Key) -> int:
     """The number of group keys that stand in more than one of the frames."""
     keys = Counter(key for frame in frames.values() for key in {group_key(text, group_by) for text in frame["text"]})
     return sum(count > 1 for count in keys.values())
+
+
+def _count_test_in_train(frames: dict[str, pd.DataFrame]) -> dict[str, int]:
+    """Test messages whose very text was trained on."""
+    test, trained_on = frames["test"], set(frames["train"]["text"])
+    labels = [label for label, text in zip(test["label"], test["text"], strict=True) if text in trained_on]
+    return {"test_in_train": len(labels), "test_in_train_spam": labels.count("spam")}
 
 
 def _count(messages: pd.DataFrame, distinct: pd.DataFrame, frames: dict[str, pd.DataFrame]) -> dict[str, int]:
