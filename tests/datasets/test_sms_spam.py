@@ -165,6 +165,29 @@ def test_more_spam_than_ham_is_refused():
         split_sms_spam(some_messages(10, 12), CONFIG)
 
 
+@pytest.mark.parametrize("split", ["stratified", "book"])
+def test_without_balancing_every_message_is_in_a_split(uci: pd.DataFrame, split: str, tmp_path: Path):
+    frames, counts = split_sms_spam(uci, CONFIG.model_copy(update={"balance": "none", "split": split}))
+    used = {label: sum(counts[f"{name}_{label}"] for name in ("train", "val", "test")) for label in ("ham", "spam")}
+    assert used == {"ham": counts["distinct_ham"], "spam": counts["distinct_spam"]}
+    assert counts["unused_ham"] == counts["leaks_masked_digits"] == 0
+    write_sms_spam(tmp_path, frames)
+    assert (tmp_path / "unused_ham.csv").read_text() == '"label","text"\n'
+    assert read_split(tmp_path / "unused_ham.csv").shape == (0, 2)
+
+
+def test_without_balancing_stratified_splits_have_the_shares_of_the_whole(uci: pd.DataFrame):
+    _, counts = split_sms_spam(uci, CONFIG.model_copy(update={"balance": "none"}))
+    assert [(counts[f"{name}_ham"], counts[f"{name}_spam"]) for name in ("train", "val", "test")] == [
+        (3162, 436), (452, 62), (903, 125),
+    ]  # fmt: skip
+
+
+def test_without_balancing_there_may_be_more_spam_than_ham():
+    _, counts = split_sms_spam(some_messages(10, 12), CONFIG.model_copy(update={"balance": "none"}))
+    assert (counts["train_ham"], counts["train_spam"]) == (7, 8)
+
+
 def test_odd_texts_survive_files_and_any_csv_reader(tmp_path: Path):
     messages = pd.DataFrame({"label": "ham", "text": ODD_TEXTS})
     raw = write_lines(tmp_path / "raw.tsv", *("ham\t" + text for text in ODD_TEXTS))

@@ -51,6 +51,13 @@ def test_it_learns_two_kinds_of_messages(tmp_path: Path):
     assert (scores["accuracy"], scores["f1"], scores["false_positive_rate"]) == (1.0, 1.0, 0.0)
 
 
+def test_no_messages_have_no_predictions_and_an_unknown_rate():
+    made = classifier("all")
+    assert made.predict(FRAME[:0]) == []
+    scores = score_predictions(made.predict(FRAME), [])
+    assert (scores["false_positive_rate_low"], scores["false_positive_rate_high"]) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("part", "moved"),
     [("head", ("score.",)), ("last_block", ("score.", "trunk.h.1.", "trunk.ln_f.")), ("lora", ("score.", "lora_"))],

@@ -41,7 +41,7 @@ class SplitConfig(Schema):
 
     seed: int = Field(ge=0, lt=2**32)  # pandas takes no more
     group_by: Literal["none", Key]
-    balance: Literal["undersample"]
+    balance: Literal["undersample", "none"]
     split: Literal["stratified", "book"]
     train_fraction: float = Field(gt=0, lt=1)
     val_fraction: float = Field(gt=0, lt=1)
@@ -109,14 +109,14 @@ def group_key(text: str, group_by: Key) -> str:
 
 
 def split_sms_spam(messages: pd.DataFrame, config: SplitConfig) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-    """The frames train, val, test (balanced, shuffled) and unused_ham, and the counts of what was done."""
+    """The frames train, val, test and unused_ham (empty without balancing), and the counts of what was done."""
     distinct, conflicting_groups = _deduplicate(messages, config.group_by)
     labels = distinct["label"].to_numpy()
     ham, spam = (np.flatnonzero(labels == label) for label in LABELS)
-    if len(ham) < len(spam):
+    if config.balance == "undersample" and len(ham) < len(spam):
         raise UserError(
             f"balance is undersample, but there are {len(ham):,} distinct ham and {len(spam):,} spam messages; "
-            "add ham, or remove spam."
+            "add ham, remove spam, or set balance: none."
         )
     choose = _choose_as_book if config.split == "book" else _choose_stratified
     frames = {name: distinct.iloc[rows] for name, rows in zip(SPLITS, choose(ham, spam, config), strict=True)}
@@ -131,18 +131,25 @@ def _choose_stratified(ham: np.ndarray, spam: np.ndarray, config: SplitConfig) -
     """The rows of each of SPLITS, where every split has the same shares of ham and spam."""
     rng = np.random.default_rng(config.seed)
     ham, spam = rng.permutation(ham), rng.permutation(spam)
-    ham, unused = ham[: len(spam)], np.sort(ham[len(spam) :])
+    ham, unused = np.split(ham, [_ham_to_use(ham, spam, config)])
     fractions = config.train_fraction, config.val_fraction
     parts = zip(cut(ham.tolist(), *fractions, what="ham"), cut(spam.tolist(), *fractions, what="spam"), strict=True)
-    return [*(rng.permutation([*ham_part, *spam_part]).tolist() for ham_part, spam_part in parts), unused.tolist()]
+    return [
+        *(rng.permutation([*ham_part, *spam_part]).tolist() for ham_part, spam_part in parts),
+        np.sort(unused).tolist(),
+    ]
 
 
 def _choose_as_book(ham: np.ndarray, spam: np.ndarray, config: SplitConfig) -> list[Sequence[int]]:
     """The rows of each of SPLITS, drawn by pandas as in chapter 6 of Build a Large Language Model (From Scratch)."""
-    used = pd.Series(ham).sample(len(spam), random_state=config.seed)
+    used = pd.Series(ham).sample(_ham_to_use(ham, spam, config), random_state=config.seed)
     shuffled = pd.concat([used, pd.Series(spam)]).sample(frac=1, random_state=config.seed).tolist()
     parts = cut(shuffled, config.train_fraction, config.val_fraction, what="messages", truncate=True)
     return [*parts, np.setdiff1d(ham, used).tolist()]
+
+
+def _ham_to_use(ham: np.ndarray, spam: np.ndarray, config: SplitConfig) -> int:
+    return len(spam) if config.balance == "undersample" else len(ham)
 
 
 def write_sms_spam(directory: Path, frames: dict[str, pd.DataFrame]) -> None:
