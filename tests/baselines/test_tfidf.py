@@ -23,7 +23,7 @@ def test_it_reaches_what_the_design_says_on_ucis_messages(mirror, tmp_path):
     archive = mirror / "archive.ics.uci.edu/static/public/228/sms+spam+collection.zip"
     with zipfile.ZipFile(archive) as members:
         (tmp_path / "sms_spam.tsv").write_bytes(members.read("SMSSpamCollection"))
-    messages = read_sms_spam(tmp_path / "sms_spam.tsv", ReadConfig(quoting="none"))
+    messages = read_sms_spam(tmp_path / "sms_spam.tsv", ReadConfig(separator="tab", quoting="none", columns=None))
     config = SplitConfig(
         seed=0, group_by="normalized", balance="undersample", split="stratified", train_fraction=0.7, val_fraction=0.1
     )

@@ -8,6 +8,8 @@ import pytest
 
 from scratchlm.datasets import sms_spam
 from scratchlm.datasets.sms_spam import (
+    SEPARATORS,
+    Columns,
     Key,
     ReadConfig,
     SplitConfig,
@@ -22,7 +24,9 @@ from scratchlm.datasets.sms_spam import (
 from scratchlm.errors import UserError
 
 ARCHIVE = "archive.ics.uci.edu/static/public/228/sms+spam+collection.zip"
-PLAIN, QUOTED = ReadConfig(quoting="none"), ReadConfig(quoting="csv")
+PLAIN = ReadConfig(separator="tab", quoting="none", columns=None)
+QUOTED = PLAIN.model_copy(update={"quoting": "csv"})
+NAMED = PLAIN.model_copy(update={"columns": Columns(label="class", text="message")})
 CONFIG = SplitConfig(
     seed=0, group_by="masked_digits", balance="undersample", split="stratified", train_fraction=0.7, val_fraction=0.1
 )
@@ -221,6 +225,35 @@ def test_with_quoting_a_field_spans_lines_as_pandas_reads_it(tmp_path: Path):
 def test_what_quoting_cannot_read_is_one_line(tmp_path: Path, lines: list[str], message: str):
     with pytest.raises(UserError, match=message):
         read_sms_spam(write_lines(tmp_path / "raw.tsv", *lines), QUOTED)
+
+
+@pytest.mark.parametrize("separator", ["tab", "comma"])
+@pytest.mark.parametrize("quoting", ["none", "csv"])
+def test_named_columns_stand_in_any_order_among_others(tmp_path: Path, separator: str, quoting: str):
+    lines = ["id;message;class", "1;see you;ham", "", "2;win;spam"]
+    path = write_lines(tmp_path / "raw", *(line.replace(";", SEPARATORS[separator]) for line in lines))
+    config = NAMED.model_copy(update={"separator": separator, "quoting": quoting})
+    assert read_sms_spam(path, config).to_numpy().tolist() == [["ham", "see you"], ["spam", "win"]]
+
+
+def test_what_pandas_writes_as_csv_is_read_back(uci: pd.DataFrame, tmp_path: Path):
+    uci.rename(columns={"label": "class", "text": "message"}).to_csv(tmp_path / "own.csv", index=False)
+    config = NAMED.model_copy(update={"separator": "comma", "quoting": "csv"})
+    assert read_sms_spam(tmp_path / "own.csv", config).equals(uci)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["id\tclass\ttext"], "0 columns named 'message'.*has id, class, text"),
+        (["class\tmessage\tmessage"], "2 columns named 'message'"),
+        ([], "0 columns named 'class'.*has none"),
+        (["class\tmessage", "ham\ta\tb"], "line 2 is .* should be 2 fields separated by a tab"),
+    ],
+)
+def test_columns_that_are_not_there_are_named(tmp_path: Path, lines: list[str], message: str):
+    with pytest.raises(UserError, match=message):
+        read_sms_spam(write_lines(tmp_path / "raw.tsv", *lines), NAMED)
 
 
 @pytest.mark.parametrize("line", ["eggs\thello", "ham hello", "ham\t", "ham\t ", "spam"])

@@ -25,15 +25,25 @@ COLUMNS = ("label", "text")
 SPLITS = ("train", "val", "test", "unused_ham")
 ARCHIVE_MEMBER = "SMSSpamCollection"
 MAX_BYTES = 64 * 2**20
+SEPARATORS = {"tab": "\t", "comma": ","}
 BIN_WIDTH, LAST_BIN = 20, 1_000  # characters
 
 Key = Literal["text", "normalized", "masked_digits"]
 
 
-class ReadConfig(Schema):
-    """How the file of messages is written."""
+class Columns(Schema):
+    """The names of the two columns in a header."""
 
+    label: str = Field(min_length=1)
+    text: str = Field(min_length=1)
+
+
+class ReadConfig(Schema):
+    """How the file of messages is written; without `columns` it has no header, but a label and a text a line."""
+
+    separator: Literal["tab", "comma"]
     quoting: Literal["none", "csv"]
+    columns: Columns | None
 
 
 class SplitConfig(Schema):
@@ -68,36 +78,59 @@ def _read_member(archive: Path) -> bytes:
 
 
 def read_sms_spam(path: Path, config: ReadConfig) -> pd.DataFrame:
-    """Read lines of `label<TAB>text` as columns label and text; `quoting` says whether a quote is a character."""
+    """Read the messages as columns label and text; UserError names the file and the first line of another form."""
+    numbered = enumerate(_read_records(path, config), start=1)
+    records = [(number, fields) for number, fields in numbered if any(map(str.strip, fields))]
+    width, label_at, text_at = len(COLUMNS), 0, 1
+    if config.columns:
+        header = records.pop(0)[1] if records else []
+        width, (label_at, text_at) = len(header), _find_columns(path, header, config.columns)
+    rows = []
+    for number, fields in records:
+        if len(fields) != width or fields[label_at] not in LABELS or not fields[text_at].strip():
+            unit, found = "record" if config.quoting == "csv" else "line", SEPARATORS[config.separator].join(fields)
+            raise UserError(
+                f"{path}, {unit} {number} is {found[:40]!r}, but it should be {width} fields separated by a "
+                f"{config.separator}, ham or spam and a text among them."
+            )
+        rows.append((fields[label_at], fields[text_at]))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _read_records(path: Path, config: ReadConfig) -> list[list[str]]:
+    """The fields of each line, or of each quoted record."""
     try:
         content = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8: {error}") from None
+    separator = SEPARATORS[config.separator]
     if config.quoting == "csv":
-        records, unit = _split_quoted(path, content), "record"
-    else:
-        records, unit = [line.removesuffix("\r").split("\t", 1) for line in content.split("\n")], "line"
-    rows = []
-    for number, fields in enumerate(records, start=1):
-        if len(fields) == len(COLUMNS) and fields[0] in LABELS and fields[1].strip():
-            rows.append(fields)
-        elif any(field.strip() for field in fields):
-            found = "\t".join(fields)[:40]
-            raise UserError(f"{path}, {unit} {number} is {found!r}, but it should be ham or spam, a tab and a text.")
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+        return _split_quoted(path, content, separator)
+    most = -1 if config.columns else 1  # without a header, all that follows the label is text
+    return [line.removesuffix("\r").split(separator, most) for line in content.split("\n")]
 
 
-def _split_quoted(path: Path, content: str) -> list[list[str]]:
+def _split_quoted(path: Path, content: str, separator: str) -> list[list[str]]:
     """The fields of each record, where quotes enclose a field and line ends within it, as pandas reads by default."""
     try:
-        frame = pd.read_csv(io.StringIO(content), sep="\t", header=None, dtype=str, keep_default_na=False)
+        frame = pd.read_csv(io.StringIO(content), sep=separator, header=None, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(
-            f"{path} cannot be read with quoting csv: {error}; set prepare_sms_spam.quoting: none."
+            f"{path} cannot be read with quoting csv: {error}; correct it, or change prepare_sms_spam.quoting."
         ) from None
     return frame.fillna("").to_numpy().tolist()
+
+
+def _find_columns(path: Path, header: list[str], columns: Columns) -> tuple[int, int]:
+    for name in (columns.label, columns.text):
+        if header.count(name) != 1:
+            raise UserError(
+                f"{path} has {header.count(name)} columns named {name!r}, it should have one; its first line has "
+                f"{', '.join(header) or 'none'}: change prepare_sms_spam.columns or separator."
+            )
+    return header.index(columns.label), header.index(columns.text)
 
 
 def group_key(text: str, group_by: Key) -> str:
