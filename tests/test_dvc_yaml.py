@@ -86,6 +86,24 @@ def test_params_are_the_sample_recipe():
     assert (ROOT / "params.yaml").read_text() == recipe_text("sample")
 
 
+def test_the_book_split_differs_from_the_laptop_in_the_preparation_alone(tmp_path: Path):
+    sections = {}
+    for recipe in ("laptop", "book-split"):
+        (tmp_path / recipe).write_text(recipe_text(recipe))
+        sections[recipe] = read_yaml(tmp_path / recipe)
+    laptop, book = sections["laptop"], sections["book-split"]
+    for stage in (
+        "fetch_sms_spam",
+        "fetch_corpus",
+        "build_tokenizer",
+        "shard_corpus",
+        "pretrain",
+        "finetune_classifier",
+    ):
+        assert book[stage] == laptop[stage], stage
+    assert book["prepare_sms_spam"] != laptop["prepare_sms_spam"]
+
+
 @pytest.mark.parametrize("recipe", recipe_names())
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_recipe_validates_and_no_section_is_unread(recipe: str, stage: str, tmp_path: Path):

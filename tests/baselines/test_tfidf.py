@@ -3,7 +3,7 @@
 import zipfile
 
 from scratchlm.baselines.tfidf import fit_tfidf, predict_tfidf
-from scratchlm.datasets.sms_spam import SplitConfig, read_sms_spam, split_sms_spam
+from scratchlm.datasets.sms_spam import ReadConfig, SplitConfig, read_sms_spam, split_sms_spam
 
 SPAM = [f"WIN a FREE prize number {n}, call now!!!" for n in range(20)]
 HAM = [f"see you at {n} then, I am on the bus" for n in range(20)]
@@ -23,8 +23,11 @@ def test_it_reaches_what_the_design_says_on_ucis_messages(mirror, tmp_path):
     archive = mirror / "archive.ics.uci.edu/static/public/228/sms+spam+collection.zip"
     with zipfile.ZipFile(archive) as members:
         (tmp_path / "sms_spam.tsv").write_bytes(members.read("SMSSpamCollection"))
-    config = SplitConfig(seed=0, group_by="normalized", balance="undersample", train_fraction=0.7, val_fraction=0.1)
-    splits, _ = split_sms_spam(read_sms_spam(tmp_path / "sms_spam.tsv"), config)
+    messages = read_sms_spam(tmp_path / "sms_spam.tsv", ReadConfig(separator="tab", quoting="none", columns=None))
+    config = SplitConfig(
+        seed=0, group_by="normalized", balance="undersample", split="stratified", train_fraction=0.7, val_fraction=0.1
+    )
+    splits, _ = split_sms_spam(messages, config)
     texts = {name: split["text"].tolist() for name, split in splits.items()}
     spam = {name: (split["label"] == "spam").tolist() for name, split in splits.items()}
     probabilities = predict_tfidf(fit_tfidf(texts["train"], spam["train"], texts["val"], spam["val"]), texts["test"])

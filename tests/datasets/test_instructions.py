@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jinja2 import Environment
 
-from scratchlm.artifacts import read_jsonl
+from scratchlm.artifacts import read_jsonl, write_jsonl
 from scratchlm.datasets.instructions import (
     CHAT_TEMPLATE,
     SplitConfig,
@@ -19,7 +19,15 @@ from scratchlm.datasets.instructions import (
 from scratchlm.errors import UserError
 
 BOOK = "raw.githubusercontent.com/rasbt/LLMs-from-scratch/main/ch07/01_main-chapter-code/instruction-data.json"
-CONFIG = SplitConfig(seed=0, train_fraction=0.85, val_fraction=0.05)
+CONFIG = SplitConfig(
+    seed=0,
+    duplicates="drop",
+    near_duplicates="keep",
+    near_duplicate_threshold=0.8,
+    order="shuffled",
+    train_fraction=0.85,
+    val_fraction=0.05,
+)
 ENTRY = {"instruction": "Name the capital.", "input": "France", "output": "Paris."}
 
 
@@ -32,6 +40,7 @@ def test_the_books_file_splits_without_leaks(shared: Path):
     splits, counts = split_instructions(read_instructions(shared / "mirror" / BOOK), CONFIG)
     assert counts == {
         "entries": 1100, "distinct": 1075, "duplicates": 25, "train": 914, "val": 54, "test": 107, "leaks": 0,
+        "test_in_train": 0, "near_duplicates": 10, "near_duplicates_dropped": 0,
     }  # fmt: skip
     pairs = [(entry["instruction"], entry["input"]) for part in splits.values() for entry in part]
     assert len(pairs) == len(set(pairs)) == 1075
@@ -50,6 +59,47 @@ def test_the_first_of_equal_entries_is_kept():
     splits, counts = split_instructions(entries, CONFIG)
     assert counts["duplicates"] == 30
     assert {int(entry["output"]) for part in splits.values() for entry in part} == set(range(30))
+
+
+def test_the_order_of_the_file_is_the_split_of_the_book(shared: Path):
+    entries = json.loads((shared / "mirror" / BOOK).read_text())
+    as_book = CONFIG.model_copy(update={"order": "file", "duplicates": "keep"})
+    splits, counts = split_instructions(read_instructions(shared / "mirror" / BOOK), as_book)
+    train_end = int(len(entries) * 0.85)
+    test_end = train_end + int(len(entries) * 0.1)
+    assert splits == {"train": entries[:train_end], "test": entries[train_end:test_end], "val": entries[test_end:]}
+    assert (counts["train"], counts["test"], counts["val"], counts["test_in_train"]) == (935, 110, 55, 2)
+
+
+def ngrams(entry: dict[str, str]) -> set[str]:
+    """The character 5-grams of a prompt, case and spacing aside."""
+    text = " ".join(f"{entry['instruction']} {entry['input']}".casefold().split())
+    return {text[start : start + 5] for start in range(len(text) - 4)}
+
+
+def resembling_later(splits: dict[str, list[dict[str, str]]]) -> int:
+    """The entries of train and val with a Jaccard similarity of 0.8 to one of a later split, by the definition."""
+    train, val, test = ([ngrams(entry) for entry in splits[name]] for name in ("train", "val", "test"))
+    later = [(a, val + test) for a in train] + [(a, test) for a in val]
+    return sum(any(5 * len(a & b) >= 4 * len(a | b) for b in others) for a, others in later)
+
+
+def test_dropping_near_duplicates_leaves_none_across_splits_and_the_test_set_whole(shared: Path):
+    entries = read_instructions(shared / "mirror" / BOOK)
+    kept, found = split_instructions(entries, CONFIG)
+    dropped, counts = split_instructions(entries, CONFIG.model_copy(update={"near_duplicates": "drop"}))
+    assert resembling_later(kept) == found["near_duplicates"] > 0
+    assert resembling_later(dropped) == 0
+    assert dropped["test"] == kept["test"]
+    assert counts["near_duplicates_dropped"] == found["near_duplicates"]
+    assert counts["train"] + counts["val"] + counts["test"] == 1075 - found["near_duplicates"]
+
+
+def test_a_split_that_resembles_the_others_whole_is_an_error():
+    entries = [{"instruction": f"Count all the sheep to number {n}.", "input": "", "output": "."} for n in range(100)]
+    changes = {"near_duplicates": "drop", "near_duplicate_threshold": 0.5}
+    with pytest.raises(UserError, match="every entry of train resembles one of a later split"):
+        split_instructions(entries, CONFIG.model_copy(update=changes))
 
 
 def test_the_prompt_is_that_of_the_book():
@@ -72,10 +122,24 @@ def test_a_missing_input_is_empty_and_other_fields_are_left_out(tmp_path: Path):
     assert read_instructions(path) == [{"instruction": "Greet.", "input": "", "output": "Hello."}]
 
 
+def test_json_lines_are_read_as_an_array_is(tmp_path: Path):
+    entries = [ENTRY, ENTRY | {"instruction": "[Greet] in one\u2028line.", "output": "Hello\n"}]
+    write_jsonl(tmp_path / "own.jsonl", entries)
+    array = write_entries(tmp_path / "own.json", entries)
+    assert read_instructions(tmp_path / "own.jsonl") == read_instructions(array) == entries
+
+
+def test_a_broken_line_is_named(tmp_path: Path):
+    (tmp_path / "own.jsonl").write_text(json.dumps(ENTRY) + "\n{")
+    with pytest.raises(UserError, match="line 2 is no valid JSON"):
+        read_instructions(tmp_path / "own.jsonl")
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"instruction": "Greet."}, "holds no JSON array"),
+        ({"instruction": "Greet."}, "entry 1 has no output"),
+        ("Greet.", 'entry 1 is "Greet.", but it should be an object'),
         ([ENTRY, "Greet."], 'entry 2 is "Greet.", but it should be an object'),
         ([ENTRY, {"instruction": "Greet."}], "entry 2 has no output"),
         ([ENTRY, ENTRY | {"instruction": " "}], "entry 2 has no instruction"),

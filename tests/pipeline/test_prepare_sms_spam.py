@@ -1,8 +1,11 @@
 """The stage prepare_sms_spam, as DVC runs it."""
 
+from pathlib import Path
+
 from scratchlm.artifacts import read_json
 from scratchlm.datasets.sms_spam import read_split
-from tests.conftest import Workspace
+from scratchlm.params import read_yaml
+from tests.conftest import ROOT, Workspace
 
 
 def test_counts_are_those_of_the_files_written(workspace: Workspace):
@@ -27,3 +30,21 @@ def test_counts_are_those_of_the_files_written(workspace: Workspace):
     )
     histogram = (workspace.path / "metrics/plots/prepare_sms_spam_lengths.csv").read_text()
     assert histogram == '"length","ham","spam"\n0,41,20\n'
+
+
+def test_the_recipe_book_split_gives_the_counts_of_the_book(workspace: Workspace, mirror: Path):
+    for stage in ("fetch_sms_spam", "prepare_sms_spam"):
+        for key, value in read_yaml(ROOT / "recipes/book-split.yaml")[stage].items():
+            workspace.set(f"{stage}.{key}", value)
+        assert workspace.run(stage).returncode == 0
+    metrics = read_json(workspace.path / "metrics/prepare_sms_spam.json")
+    sizes = [metrics[f"{name}_ham"] + metrics[f"{name}_spam"] for name in ("train", "val", "test")]
+    assert (metrics["messages"], sizes) == (5572, [1045, 149, 300])
+    assert (metrics["test_in_train"], metrics["test_in_train_spam"]) == (37, 33)
+
+
+def test_a_wrong_choice_is_one_line_with_the_choices(workspace: Workspace):
+    workspace.set("prepare_sms_spam.group_by", "words")
+    result = workspace.run("prepare_sms_spam")
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "group_by is 'words', but it should be 'none', 'text', 'normalized' or 'masked_digits'" in result.stderr

@@ -26,6 +26,7 @@ def classifier(part: str, **changes: object) -> MessageClassifier:
     values = tiny_config(keep="best", eval_every_steps=4).model_dump() | {
         "base": "pretrained",
         "train": part,
+        "class_weights": "none",
         "lora": LoRAConfig(r=2, alpha=4.0),
         "dropout": 0.0,
         "epochs": 3,
@@ -49,6 +50,26 @@ def test_it_learns_two_kinds_of_messages(tmp_path: Path):
     assert [row["text"] for row in rows] == list(FRAME["text"])
     scores = score_predictions(rows, rows[::2])
     assert (scores["accuracy"], scores["f1"], scores["false_positive_rate"]) == (1.0, 1.0, 0.0)
+
+
+def test_class_weights_change_what_is_learnt_only_where_classes_differ_in_size(tmp_path: Path):
+    def head(weights: str, frame: pd.DataFrame) -> torch.Tensor:
+        made = classifier("head", class_weights=weights)
+        folder = tmp_path / f"{weights}-{len(frame)}"
+        folder.mkdir()
+        made.fit(frame, FRAME, folder)
+        return made.model.score.weight
+
+    rare_spam = pd.concat([FRAME[FRAME["label"] == "ham"], FRAME[1:2]])
+    assert torch.equal(head("balanced", FRAME), head("none", FRAME))
+    assert not torch.equal(head("balanced", rare_spam), head("none", rare_spam))
+
+
+def test_no_messages_have_no_predictions_and_an_unknown_rate():
+    made = classifier("all")
+    assert made.predict(FRAME[:0]) == []
+    scores = score_predictions(made.predict(FRAME), [])
+    assert (scores["false_positive_rate_low"], scores["false_positive_rate_high"]) == (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Losses equal torch's cross-entropy over all positions."""
 
+import numpy as np
 import torch
+from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional as F
 
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.training.batches import IGNORED, Batch
-from scratchlm.training.losses import classification_loss, language_model_loss
+from scratchlm.training.losses import balanced_class_weights, classification_loss, language_model_loss
 from tests.training.conftest import tiny_model
 
 
@@ -31,3 +33,19 @@ def test_the_class_loss_reads_the_last_real_token():
     logits = model.score(torch.stack([model.trunk.hidden(tokens)[0, 2], model.trunk.hidden(tokens)[1, 0]]))
     expected = F.cross_entropy(logits, classes, reduction="sum")
     torch.testing.assert_close(classification_loss(model, Batch(tokens, classes, lengths)), expected)
+
+
+def test_balanced_weights_give_every_class_the_same_total_as_scikit_learn_does():
+    targets = [0] * 30 + [1] * 10 + [2] * 5
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=targets)
+    np.testing.assert_allclose(balanced_class_weights(targets, 3), expected, rtol=1e-6)
+    assert balanced_class_weights([0, 1, 0, 1], 2).tolist() == [1.0, 1.0]
+
+
+def test_a_class_weight_multiplies_the_losses_of_its_class():
+    model = GPTClassifier(tiny_model(dropout=0.0), 2)
+    model.init_head(0)
+    tokens, lengths, classes = torch.tensor([[1, 2, 3], [4, 5, 6]]), torch.tensor([3, 3]), torch.tensor([1, 0])
+    losses = F.cross_entropy(model(tokens, lengths), classes, reduction="none")
+    weighted = classification_loss(model, Batch(tokens, classes, lengths), torch.tensor([0.5, 3.0]))
+    torch.testing.assert_close(weighted, 3.0 * losses[0] + 0.5 * losses[1])

@@ -1,13 +1,16 @@
 """Instructions in the Alpaca schema: read, deduplicate, split; the one prompt of training, generation and judging."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
-from scratchlm.artifacts import read_json, write_jsonl
+from scratchlm.artifacts import read_json, read_jsonl, write_jsonl
+from scratchlm.datasets.near_duplicates import near_duplicate_pairs
 from scratchlm.datasets.splits import cut
 from scratchlm.errors import UserError
 from scratchlm.params import Schema
@@ -28,9 +31,13 @@ Entry = dict[str, str]
 
 
 class SplitConfig(Schema):
-    """How instructions are split."""
+    """How instructions are deduplicated, ordered and split."""
 
     seed: int = Field(ge=0)
+    duplicates: Literal["drop", "keep"]
+    near_duplicates: Literal["drop", "keep"]
+    near_duplicate_threshold: float = Field(gt=0, le=1)
+    order: Literal["shuffled", "file"]
     train_fraction: float = Field(gt=0, lt=1)
     val_fraction: float = Field(gt=0, lt=1)
 
@@ -44,10 +51,9 @@ def format_prompt(entry: Mapping[str, str]) -> str:
 
 
 def read_instructions(path: Path) -> list[Entry]:
-    """Read a JSON array of objects with instruction, output and, if there is one, input; other fields are left out."""
-    entries = read_json(path)
-    if not isinstance(entries, list):
-        raise UserError(f"{path} holds no JSON array; wrap the entries in [ and ].")
+    """Read a JSON array or JSON Lines of objects with instruction, output and, if any, input, and no other field."""
+    is_array = path.is_file() and path.read_bytes().lstrip().startswith(b"[")
+    entries = read_json(path) if is_array else read_jsonl(path)
     return [_read_entry(path, number, entry) for number, entry in enumerate(entries, start=1)]
 
 
@@ -64,18 +70,63 @@ def _read_entry(path: Path, number: int, entry: object) -> Entry:
 
 
 def split_instructions(entries: list[Entry], config: SplitConfig) -> tuple[dict[str, list[Entry]], dict[str, int]]:
-    """The first entry of each (instruction, input), shuffled and cut into train, val and test, and the counts."""
+    """The entries of train, val and test, and the counts of what was done."""
     distinct: dict[tuple[str, str], Entry] = {}
     for entry in entries:
         distinct.setdefault(_key(entry), entry)
-    rows = list(distinct.values())
-    shuffled = [rows[index] for index in np.random.default_rng(config.seed).permutation(len(rows))]
-    parts = cut(shuffled, config.train_fraction, config.val_fraction, what="distinct entries")
-    splits = {name: list(part) for name, part in zip(SPLITS, parts, strict=True)}
-    leaks = len(rows) - len({_key(entry) for part in splits.values() for entry in part})
-    assert leaks == 0, "an (instruction, input) stands in two splits"
-    counts = {"entries": len(entries), "distinct": len(rows), "duplicates": len(entries) - len(rows)}
-    return splits, counts | {name: len(part) for name, part in splits.items()} | {"leaks": leaks}
+    rows = entries if config.duplicates == "keep" else list(distinct.values())
+    splits = _cut(rows, config)
+    near = _resembling_later(splits, config.near_duplicate_threshold)
+    if config.near_duplicates == "drop":
+        splits = _drop(splits, near)
+    counts = {"entries": len(entries), "distinct": len(distinct), "duplicates": len(entries) - len(distinct)}
+    counts |= {name: len(part) for name, part in splits.items()} | _count_leaks(splits)
+    assert counts["leaks"] == 0 or config.duplicates == "keep", "an (instruction, input) stands in two splits"
+    return splits, counts | {
+        "near_duplicates": len(near),
+        "near_duplicates_dropped": len(rows) - sum(map(len, splits.values())),
+    }
+
+
+def _cut(rows: list[Entry], config: SplitConfig) -> dict[str, list[Entry]]:
+    """The splits of the shuffled entries; or in the order of the file and of the book: train, test, val."""
+    if config.order == "shuffled":
+        rows = [rows[index] for index in np.random.default_rng(config.seed).permutation(len(rows))]
+    train, val, test = map(list, cut(rows, config.train_fraction, config.val_fraction, what="entries"))
+    if config.order == "file":
+        rest = val + test
+        test, val = rest[: len(test)], rest[len(test) :]
+    return dict(zip(SPLITS, (train, val, test), strict=True))
+
+
+def _resembling_later(splits: dict[str, list[Entry]], threshold: float) -> set[tuple[str, int]]:
+    """Split and row of what has a near-duplicate, by instruction and input, in a later split: val, test after train."""
+    places = [(name, row) for name in SPLITS for row in range(len(splits[name]))]
+    texts = ["\n".join(_key(splits[name][row])) for name, row in places]
+    pairs = [(places[first], places[second]) for first, second in near_duplicate_pairs(texts, threshold)]
+    return {first for first, second in pairs if first[0] != second[0]}
+
+
+def _drop(splits: dict[str, list[Entry]], rows: set[tuple[str, int]]) -> dict[str, list[Entry]]:
+    kept = {name: [entry for row, entry in enumerate(part) if (name, row) not in rows] for name, part in splits.items()}
+    for name, part in kept.items():
+        if not part:
+            raise UserError(
+                f"every entry of {name} resembles one of a later split; raise "
+                "prepare_instructions.near_duplicate_threshold, or set near_duplicates: keep."
+            )
+    return kept
+
+
+def _count_leaks(splits: dict[str, list[Entry]]) -> dict[str, int]:
+    """Each (instruction, input) that stands in two splits, and the test entries whose own stands in train."""
+    keys = {name: [_key(entry) for entry in part] for name, part in splits.items()}
+    distinct = [set(part) for part in keys.values()]
+    trained_on = set(keys["train"])
+    return {
+        "leaks": sum(count > 1 for count in Counter(key for part in distinct for key in part).values()),
+        "test_in_train": sum(key in trained_on for key in keys["test"]),
+    }
 
 
 def write_instructions(directory: Path, splits: dict[str, list[Entry]]) -> None:

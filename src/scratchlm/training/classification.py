@@ -1,10 +1,12 @@
 """Fine-tuning a GPT into a classifier of messages."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+import torch
 
 from scratchlm.datasets.tokenizers import Tokenizer
 from scratchlm.models.classifier import GPTClassifier
@@ -17,7 +19,7 @@ from scratchlm.training.device import pick_device
 from scratchlm.training.evaluation import evaluate_classes, predict_classes
 from scratchlm.training.finetuning import FinetuningConfig, check_length
 from scratchlm.training.loop import train
-from scratchlm.training.losses import classification_loss
+from scratchlm.training.losses import balanced_class_weights, classification_loss
 from scratchlm.training.scores import binary_scores, false_positive_scores
 
 POSITIVE = "spam"
@@ -27,6 +29,7 @@ class ClassificationConfig(FinetuningConfig):
     """Of each message the first `max_tokens` are read."""
 
     train: Literal["all", "last_block", "head", "lora"]
+    class_weights: Literal["none", "balanced"]
 
 
 class MessageClassifier:
@@ -55,13 +58,20 @@ class MessageClassifier:
         batches = ExampleBatches(
             self.examples(train_split), config.batch_size, config.micro_batch_size, config.seed, pad_id
         )
+        loss_fn = partial(classification_loss, class_weights=self._class_weights(train_split))
         validation = self.examples(val_split)
 
         def evaluate(model: GPTClassifier) -> dict[str, float]:
             return evaluate_classes(model, validation, config.micro_batch_size, pad_id)
 
         steps = config.epochs * batches.steps_per_epoch
-        return train(self.model, batches, classification_loss, evaluate, config, steps, folder)
+        return train(self.model, batches, loss_fn, evaluate, config, steps, folder)
+
+    def _class_weights(self, frame: pd.DataFrame) -> torch.Tensor | None:
+        if self.config.class_weights == "none":
+            return None
+        targets = [self.classes.index(label) for label in frame["label"]]
+        return balanced_class_weights(targets, len(self.classes)).to(pick_device())
 
     def predict(self, frame: pd.DataFrame) -> list[dict[str, Any]]:
         """A row a message in the order of the split: label, predicted class, probability of the last class, text."""

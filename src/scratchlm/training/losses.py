@@ -1,5 +1,7 @@
 """Sums of cross-entropy over a micro-batch; the loop divides by the targets of the whole step."""
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn import functional as F
 
@@ -16,7 +18,13 @@ def language_model_loss(model: GPT, batch: Batch) -> torch.Tensor:
     return F.cross_entropy(logits.float(), batch.targets[wanted], reduction="sum")
 
 
-def classification_loss(model: GPTClassifier, batch: Batch) -> torch.Tensor:
-    """Sum of class losses in nats."""
+def classification_loss(model: GPTClassifier, batch: Batch, class_weights: torch.Tensor | None = None) -> torch.Tensor:
+    """Sum of class losses in nats, each times the weight (K,) of its class."""
     logits = model(batch.tokens, batch.lengths)  # (B, K)
-    return F.cross_entropy(logits.float(), batch.targets, reduction="sum")
+    return F.cross_entropy(logits.float(), batch.targets, class_weights, reduction="sum")
+
+
+def balanced_class_weights(targets: Sequence[int], n_classes: int) -> torch.Tensor:
+    """Weights (K,) that give every class the same total, 1 on average over the examples (King and Zeng 2001)."""
+    counts = torch.bincount(torch.tensor(targets), minlength=n_classes)
+    return len(targets) / (n_classes * counts.clamp(min=1))  # a class without examples has no loss to weigh
