@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from scratchlm.artifacts import PLOT_ROWS, evenly_spaced, sha256_directory, sha256_json, write_csv, write_json
+from scratchlm.artifacts import sha256_directory, sha256_json, write_csv, write_json, write_plot
 from scratchlm.datasets.sms_spam import LABELS, SPLITS, read_split
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.lora import save_with_adapter
@@ -36,8 +36,8 @@ def main() -> Mapping[str, float]:
         saving = {"tokenizer": base, "card": card, "class_names": LABELS, "max_tokens": config.max_tokens}
         save_with_adapter(classifier.model, MODEL, str(base), **saving)
         write_csv(PREDICTIONS, test, list(test[0]))
-        write_csv(CONFUSION, evenly_spaced(test, PLOT_ROWS), ["label", "predicted"])
-        write_csv(CURVE, evenly_spaced(progress.rows, PLOT_ROWS), list(progress.rows[0]))
+        write_plot(CONFUSION, test, ["label", "predicted"])
+        write_plot(CURVE, progress.rows, list(progress.rows[0]))
         write_json(METRICS, metrics)
     return speed
 

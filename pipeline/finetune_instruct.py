@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scratchlm.artifacts import (
-    PLOT_ROWS,
-    evenly_spaced,
     read_jsonl,
     sha256_directory,
     sha256_json,
-    write_csv,
     write_json,
     write_jsonl,
+    write_plot,
 )
 from scratchlm.datasets.instructions import CHAT_TEMPLATE
 from scratchlm.datasets.tokenizers import load_tokenizer
@@ -43,7 +41,7 @@ def main() -> Mapping[str, float]:
         saving = {"tokenizer": base, "card": card, "chat_template": CHAT_TEMPLATE}
         save_with_adapter(tuning.model, MODEL, str(base), **saving)
         write_jsonl(SAMPLES, progress.samples)
-        write_csv(CURVE, evenly_spaced(progress.rows, PLOT_ROWS), list(progress.rows[0]))
+        write_plot(CURVE, progress.rows, list(progress.rows[0]))
         write_json(METRICS, metrics)
     return speed
 

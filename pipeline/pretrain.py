@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from scratchlm.artifacts import PLOT_ROWS, evenly_spaced, sha256_json, write_csv, write_json, write_jsonl
+from scratchlm.artifacts import sha256_json, write_json, write_jsonl, write_plot
 from scratchlm.datasets.shards import TokenShards
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.storage import save_model
@@ -38,7 +38,7 @@ def main() -> Mapping[str, float]:
         card = model_card("A GPT pretrained from scratch", "pretrain", config, metrics, lineage, "text-generation")
         save_model(model, MODEL, tokenizer=TOKENIZER, card=card)
         write_jsonl(SAMPLES, progress.samples)
-        write_csv(CURVE, evenly_spaced(progress.rows, PLOT_ROWS), list(progress.rows[0]))
+        write_plot(CURVE, progress.rows, list(progress.rows[0]))
         write_json(METRICS, metrics)
     return speed
 

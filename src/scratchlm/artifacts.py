@@ -75,6 +75,11 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
         writer.writerows(rows)
 
 
+def write_plot(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Write a CSV that `dvc plots` draws: at most 1,000 of the rows, evenly spaced from the first to the last."""
+    write_csv(path, evenly_spaced(rows, PLOT_ROWS), columns)
+
+
 def evenly_spaced(rows: Sequence[Any], limit: int) -> list[Any]:
     """At most `limit` rows, the first and the last among them: what a plot in git may hold."""
     if len(rows) <= limit:

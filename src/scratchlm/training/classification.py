@@ -47,8 +47,10 @@ class MessageClassifier:
 
     def examples(self, frame: pd.DataFrame) -> list[Example]:
         """The messages of a split, in its order."""
-        targets = [self.classes.index(label) for label in frame["label"]]
-        return message_examples(frame["text"].tolist(), targets, self.tokenizer, self.config.max_tokens)
+        return message_examples(frame["text"].tolist(), self._targets(frame), self.tokenizer, self.config.max_tokens)
+
+    def _targets(self, frame: pd.DataFrame) -> list[int]:
+        return [self.classes.index(label) for label in frame["label"]]
 
     def fit(
         self, train_split: pd.DataFrame, val_split: pd.DataFrame, folder: Path
@@ -70,8 +72,7 @@ class MessageClassifier:
     def _class_weights(self, frame: pd.DataFrame) -> torch.Tensor | None:
         if self.config.class_weights == "none":
             return None
-        targets = [self.classes.index(label) for label in frame["label"]]
-        return balanced_class_weights(targets, len(self.classes)).to(pick_device())
+        return balanced_class_weights(self._targets(frame), len(self.classes)).to(pick_device())
 
     def predict(self, frame: pd.DataFrame) -> list[dict[str, Any]]:
         """A row a message in the order of the split: label, predicted class, probability of the last class, text."""
