@@ -9,7 +9,7 @@ repro: .venv/installed
 	@echo "Done. Open metrics/report.html in a browser; dvc metrics show prints the figures."
 
 test: .venv/installed
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .
