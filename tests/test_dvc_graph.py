@@ -22,6 +22,7 @@ COPIED = (
     ".dvcignore",
     ".gitignore",
     ".dvc/config",
+    ".dvc/plots",
     "recipes",
     "pipeline",
     "src",
