@@ -1,5 +1,6 @@
 """Draw the figures, and show in one HTML file what the other stages measured and wrote."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -8,9 +9,11 @@ from scratchlm.artifacts import read_json, read_jsonl, write_text
 from scratchlm.datasets.sms_spam import BIN_WIDTH, LABELS
 from scratchlm.params import PARAMS, read_yaml
 from scratchlm.reporting import figures
-from scratchlm.reporting.report import rank_answers, read_table, render_report
+from scratchlm.reporting.model_card import CARD, read_lineage
+from scratchlm.reporting.report import rank_answers, read_table, render_report, result_panels
 from scratchlm.stages import run_stage
 
+SAMPLE = Path("recipes/sample.yaml")
 METRICS = Path("metrics")
 PLOTS = Path("metrics/plots")
 PRETRAIN_CURVE = Path("metrics/plots/pretrain_loss.csv")
@@ -20,24 +23,33 @@ SMS_LENGTHS = Path("metrics/plots/prepare_sms_spam_lengths.csv")
 JUDGE_SCORES = Path("metrics/plots/score_judgements_histogram.csv")
 ANSWER_SCORES = Path("metrics/plots/score_references_items.csv")
 TEMPERATURE = Path("metrics/plots/sample_text_temperature.png")
-SAMPLES = Path("data/samples/pretrain.jsonl")
+CORPUS = Path("data/raw/corpus/manifest.json")
+CARDS = Path("data/models")
+SAMPLES = Path("data/samples")
 CONTINUATIONS = Path("data/samples/continuations.jsonl")
 PREDICTIONS = Path("data/predictions/classifier.csv")
 RESPONSES = Path("data/responses/test.jsonl")
 REPORT = Path("metrics/report.html")
-DATA_STAGES = ("prepare_sms_spam", "prepare_instructions", "fetch_corpus", "build_tokenizer", "shard_corpus")
+DATA_STAGES = ("fetch_sms_spam", "prepare_sms_spam", "fetch_instructions", "prepare_instructions", "fetch_corpus")
+TOKEN_STAGES = ("build_tokenizer", "shard_corpus")
 MODEL_STAGES = ("fit_bigram", "pretrain", "score_sms_baselines", "finetune_classifier", "finetune_instruct")
 ANSWER_STAGES = ("generate_responses", "score_references", "judge_responses", "score_judgements")
+STAGES = DATA_STAGES + TOKEN_STAGES + MODEL_STAGES + ANSWER_STAGES
+MODELS = ("pretrained", "classifier", "instruct")
+SAMPLED = ("pretrain", "finetune_instruct")
 
 
 def main() -> None:
-    metrics = {stage: read_json(METRICS / f"{stage}.json") for stage in DATA_STAGES + MODEL_STAGES + ANSWER_STAGES}
+    metrics = {stage: read_json(METRICS / f"{stage}.json") for stage in STAGES}
     predictions = read_table(PREDICTIONS)
     html = render_report(
         params=read_yaml(PARAMS),
+        sample_params=read_yaml(SAMPLE),
         metrics=metrics,
-        figures=draw_figures(metrics["fit_bigram"]["val_loss"], predictions) | {"temperature": TEMPERATURE},
-        samples=read_jsonl(SAMPLES),
+        corpus=read_json(CORPUS)["files"],
+        cards={model: read_lineage(CARDS / model / CARD) for model in MODELS},
+        figures=draw_figures(metrics, predictions) | {"temperature": TEMPERATURE},
+        samples={stage: read_jsonl(SAMPLES / f"{stage}.jsonl") for stage in SAMPLED},
         continuations=read_jsonl(CONTINUATIONS),
         predictions=predictions,
         answers=rank_answers(read_jsonl(RESPONSES), read_table(ANSWER_SCORES)),
@@ -45,10 +57,11 @@ def main() -> None:
     write_text(REPORT, html)
 
 
-def draw_figures(bigram_loss: float, predictions: pd.DataFrame) -> dict[str, Path]:
+def draw_figures(metrics: Mapping[str, Mapping[str, float]], predictions: pd.DataFrame) -> dict[str, Path]:
     """Draw the report's own figures; returns the PNG files by name."""
     drawn = {
-        "pretrain_loss": figures.loss_figure(read_table(PRETRAIN_CURVE), bigram_loss),
+        "results": figures.results_figure(result_panels(metrics)),
+        "pretrain_loss": figures.loss_figure(read_table(PRETRAIN_CURVE), metrics["fit_bigram"]["val_loss"]),
         "classifier_curves": figures.classifier_figure(read_table(CLASSIFIER_CURVE)),
         "classifier_confusion": figures.confusion_figure(predictions, LABELS),
         "instruct_loss": figures.loss_figure(read_table(INSTRUCT_CURVE)),

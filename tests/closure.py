@@ -4,6 +4,7 @@
 """
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = {"scratchlm": ROOT / "src/scratchlm", "pipeline": ROOT / "pipeline"}
 TEMPLATES = ROOT / "src/scratchlm/reporting/templates"
+INCLUDED = re.compile(r'{% (?:include|from|import) "([^"]+[.]j2)"')
 
 
 def is_code(dep: str) -> bool:
@@ -33,9 +35,10 @@ def imported_modules(path: Path) -> frozenset[str]:
 
 @cache
 def named_templates(path: Path) -> frozenset[Path]:
-    """The templates whose file name stands as a string in a file."""
+    """The templates whose file name stands as a string in a file, and those that they include."""
     constants = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
-    return frozenset(TEMPLATES / text for text in constants if isinstance(text, str) and text.endswith(".j2"))
+    found = {TEMPLATES / text for text in constants if isinstance(text, str) and text.endswith(".j2")}
+    return frozenset(found | {TEMPLATES / name for each in found for name in INCLUDED.findall(each.read_text())})
 
 
 def module_file(name: str) -> Path | None:

@@ -18,7 +18,7 @@ def outputs(folder: Path) -> dict[str, bytes]:
 def test_it_reads_its_deps_writes_its_outs_and_the_same_bytes_twice(workspace: Workspace):
     stage = read_yaml(ROOT / "dvc.yaml")["stages"]["report"]
     read = write_run(workspace.path)
-    assert read == {dep for dep in stage["deps"] if dep.startswith(("data/", "metrics/"))}
+    assert read == {dep for dep in stage["deps"] if dep.startswith(("data/", "metrics/", "recipes/"))}
     assert workspace.run("report").returncode == 0
     first = outputs(workspace.path)
     assert set(first) == {*stage["outs"], *(next(iter(plot)) for plot in stage["plots"])}

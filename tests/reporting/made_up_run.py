@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
-from scratchlm.artifacts import write_csv, write_json, write_jsonl
+from scratchlm.artifacts import write_csv, write_json, write_jsonl, write_text
 from scratchlm.reporting.figures import save_figure, temperature_figure
+from tests.conftest import ROOT
 
+SAMPLE = "recipes/sample.yaml"
 ATTACK = "<script>alert('1')</script><img src=http://127.0.0.1/x> {{ 7 * 7 }} & NA"
 
 
@@ -22,7 +25,10 @@ INTERVALS = {"accuracy", "false_positive_rate", "chrf", "rouge_l", "exact_match"
 RANKING = {"precision": 0.93, "recall": 0.94, "f1": 0.936, "roc_auc": 0.98, "average_precision": 0.97}
 TRAINING = {"steps": 60, "train_loss": 0.1, "best_val_loss": 0.12, "best_step": 40, "resumed_with_other_code": False}
 
+SHA256 = "5d59680701" * 6 + "abcd"
 METRICS: dict[str, dict[str, Any]] = {
+    "fetch_sms_spam": {"source_sha256": SHA256, "bytes": 113_432},
+    "fetch_instructions": {"source_sha256": SHA256[::-1], "bytes": 72_795},
     "prepare_sms_spam": {"messages": 1200, "ham": 880, "spam": 320, "duplicate_rows": 12, "leaks_text": 0},
     "prepare_instructions": {"entries": 320, "distinct": 318, "train": 270, "val": 16, "test": 32, "leaks": 0},
     "fetch_corpus": {"files": 5, "bytes": 12_345_678},
@@ -74,6 +80,40 @@ SAMPLES = [
     for prompt in ("Return the", "The quick brown fox")
 ]
 
+ANSWERS_OVER_TRAINING = [
+    {"step": step, "prompt": f"### Instruction:\nSay {ATTACK}\n\n### Response:\n", "text": f"Said at {step}."}
+    for step in (20, 40)
+]
+
+CORPUS = [
+    {"name": "mine.txt", "url": f"my/{ATTACK}.txt", "bytes": 12, "sha256": SHA256, "licence": "unknown"},
+    {
+        "name": "docs.jsonl",
+        "url": "https://pypi.org/project/numpy/2.4.6/",
+        "bytes": 34,
+        "sha256": SHA256,
+        "licence": "BSD",
+    },
+]
+
+
+def _step(title: str, stage: str, *inputs: str) -> dict[str, Any]:
+    return {"title": title, "stage": stage, "read": dict.fromkeys(inputs, SHA256), "made_with": {"torch": "2.13.0"}}
+
+
+BASE = [_step("GPT-2 roundtrip", "convert_gpt2", "data/gpt2/roundtrip")]
+CARDS = {
+    "pretrained": [_step("A GPT pretrained from scratch", "pretrain", "data/tokens")],
+    "classifier": [
+        _step("A spam classifier", "finetune_classifier", "data/models/gpt2-roundtrip", "data/sms_spam"),
+        *BASE,
+    ],
+    "instruct": [
+        _step("A model that answers", "finetune_instruct", "data/models/gpt2-roundtrip", f"data/{ATTACK}"),
+        *BASE,
+    ],
+}
+
 CONTINUATIONS = [
     {"prompt": "Return the", "temperature": temperature, "seed": 0, "text": f" array of {ATTACK}"}
     for temperature in (0.1, 1.0, 1.5)
@@ -109,10 +149,12 @@ def write_run(folder: Path) -> set[str]:
     }
     texts = {
         "data/samples/pretrain.jsonl": SAMPLES,
+        "data/samples/finetune_instruct.jsonl": ANSWERS_OVER_TRAINING,
         "data/samples/continuations.jsonl": CONTINUATIONS,
         "data/responses/test.jsonl": RESPONSES,
     }
-    figure = "metrics/plots/sample_text_temperature.png"
+    corpus, figure = "data/raw/corpus/manifest.json", "metrics/plots/sample_text_temperature.png"
+    cards = {f"data/models/{model}/README.md": steps for model, steps in CARDS.items()}
     metrics = {f"metrics/{stage}.json": values for stage, values in METRICS.items()}
     for name, rows in tables.items():
         write_csv(folder / name, rows, list(rows[0]))
@@ -120,8 +162,12 @@ def write_run(folder: Path) -> set[str]:
         write_jsonl(folder / name, rows)
     for name, values in metrics.items():
         write_json(folder / name, values)
+    for name, steps in cards.items():
+        write_text(folder / name, f"---\n{yaml.safe_dump({'lineage': steps})}---\n# A model\n")
+    write_json(folder / corpus, {"files": CORPUS})
     save_figure(temperature_figure(NEXT_TOKENS), folder / figure)
-    return {*tables, *texts, *metrics, figure}
+    write_text(folder / SAMPLE, (ROOT / SAMPLE).read_text())
+    return {*tables, *texts, *metrics, *cards, corpus, figure, SAMPLE}
 
 
 def predictions_frame() -> pd.DataFrame:

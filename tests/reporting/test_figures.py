@@ -13,10 +13,13 @@ from matplotlib.patches import Rectangle
 from sklearn.metrics import confusion_matrix
 
 from scratchlm.reporting.figures import (
+    Panel,
+    Score,
     classifier_figure,
     confusion_figure,
     lengths_figure,
     loss_figure,
+    results_figure,
     save_figure,
     scores_figure,
     temperature_figure,
@@ -26,12 +29,17 @@ from tests.reporting.made_up_run import CURVE, NEXT_TOKENS, PREDICTIONS
 CURVES = pd.DataFrame(CURVE).assign(val_accuracy=[0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
 LENGTHS = pd.DataFrame({"length": [0, 20, 40], "ham": [5, 3, 1], "spam": [0, 2, 4]})
 HISTOGRAM = pd.DataFrame({"score_from": [0, 10], "score_to": [10, 20], "count": [3, 1]})
+PANELS = [
+    Panel("Accuracy", [Score("ours", 0.8, 0.7, 0.85), Score("theirs", 0.9)], limit=1.0),
+    Panel("Loss", [Score("ours", 4.0)]),
+]
 FIGURES: dict[str, Callable[[], Figure]] = {
     "loss": lambda: loss_figure(CURVES, bigram_loss=5.0),
     "classifier": lambda: classifier_figure(CURVES),
     "confusion": lambda: confusion_figure(pd.DataFrame(PREDICTIONS), ["ham", "spam"]),
     "lengths": lambda: lengths_figure(LENGTHS, bin_width=20),
     "scores": lambda: scores_figure(HISTOGRAM),
+    "results": lambda: results_figure(PANELS),
     "temperature": lambda: temperature_figure(NEXT_TOKENS),
 }
 
@@ -94,6 +102,17 @@ def test_the_bars_are_the_counts_of_both_histograms():
     lengths = bars(lengths_figure(LENGTHS, bin_width=20).axes[0])
     assert lengths == [(0, 5), (20, 3), (40, 1), (0, 0), (20, 2), (40, 4)]
     assert bars(scores_figure(HISTOGRAM).axes[0]) == [(0, 3), (10, 1)]
+
+
+def test_every_score_has_a_bar_from_zero_and_its_interval():
+    accuracy, loss = results_figure(PANELS).axes
+    widths = [[bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)] for axes in (accuracy, loss)]
+    assert widths == [[0.8, 0.9], [4.0]]
+    [interval] = accuracy.collections
+    assert interval.get_paths()[0].vertices[:, 0].tolist() == pytest.approx([0.7, 0.85])
+    assert accuracy.get_xlim()[0] == loss.get_xlim()[0] == 0
+    assert accuracy.get_xlim()[1] > 1
+    assert [label.get_text() for label in accuracy.get_yticklabels()] == ["ours", "theirs"]
 
 
 def test_each_temperature_has_one_bar_a_token():

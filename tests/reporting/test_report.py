@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from scratchlm.artifacts import write_csv
 from scratchlm.errors import UserError
+from scratchlm.reporting.published import COMPARISONS
 from scratchlm.reporting.report import (
     list_results,
     rank_answers,
@@ -19,7 +21,11 @@ from scratchlm.reporting.report import (
     surest_predictions,
 )
 from tests.reporting.made_up_run import (
+    ANSWERS_OVER_TRAINING,
+    ATTACK,
+    CARDS,
     CONTINUATIONS,
+    CORPUS,
     METRICS,
     PREDICTIONS,
     REFERENCE_ITEMS,
@@ -37,7 +43,19 @@ PARAMS: dict[str, Any] = {
     "finetune_instruct": {"base": "gpt2-124M"},
     "judge_responses": {"backend": "local", "model": "gpt2-roundtrip"},
 }
-FIGURES = ["pretrain_loss", "classifier_curves", "classifier_confusion", "instruct_loss", "sms_lengths"]
+FIGURES = ["results", "pretrain_loss", "classifier_curves", "classifier_confusion", "instruct_loss", "sms_lengths"]
+FIGURES += ["judge_scores", "temperature"]
+BOOK_SPLIT = PARAMS | {
+    "prepare_sms_spam": {
+        "quoting": "csv",
+        "seed": 123,
+        "group_by": "none",
+        "balance": "undersample",
+        "split": "book",
+        "train_fraction": 0.7,
+        "val_fraction": 0.1,
+    }
+}
 VOID = {"meta", "img"}
 
 
@@ -49,6 +67,9 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.tags: list[str] = []
         self.addresses: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.alts: list[str] = []
         self.text = ""
         self.feed(html)
         self.close()
@@ -56,7 +77,13 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.addresses += [value or "" for name, value in attrs if name in {"src", "href", "srcset", "action"}]
+        for name, value in attrs:
+            kept = self.links if (tag, name) == ("a", "href") else self.addresses
+            if name in {"src", "href", "srcset", "action"}:
+                kept.append(value or "")
+            assert not name.startswith("on")
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        self.alts += [value or "" for name, value in attrs if name == "alt"]
         if tag not in VOID:
             self.open.append(tag)
 
@@ -76,9 +103,12 @@ def render(tmp_path: Path) -> Callable[..., str]:
     def render(**changes: Any) -> str:
         content = {
             "params": PARAMS,
+            "sample_params": PARAMS,
             "metrics": METRICS,
-            "figures": dict.fromkeys([*FIGURES, "judge_scores", "temperature"], figure),
-            "samples": SAMPLES,
+            "corpus": CORPUS,
+            "cards": CARDS,
+            "figures": dict.fromkeys(FIGURES, figure),
+            "samples": {"pretrain": SAMPLES, "finetune_instruct": ANSWERS_OVER_TRAINING},
             "continuations": CONTINUATIONS,
             "predictions": predictions_frame(),
             "answers": rank_answers(RESPONSES, pd.DataFrame(REFERENCE_ITEMS)),
@@ -90,21 +120,59 @@ def render(tmp_path: Path) -> Callable[..., str]:
 
 def test_the_page_is_well_formed_and_every_address_is_embedded(render: Callable[..., str]):
     page = Page(render())
-    assert len(page.addresses) == 7
+    assert len(page.addresses) == len(FIGURES)
     assert all(address.startswith("data:image/png;base64,iVBOR") for address in page.addresses)
+
+
+def test_headings_go_down_by_one_level_every_picture_says_what_it_shows_and_every_link_has_a_target(
+    render: Callable[..., str],
+):
+    page = Page(render(params=BOOK_SPLIT))
+    levels = [int(tag[1]) for tag in page.tags if tag in {"h1", "h2", "h3", "h4"}]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(below <= above + 1 for above, below in pairwise(levels))
+    assert len(page.alts) == len(FIGURES)
+    assert all(page.alts)
+    inside = {link.removeprefix("#") for link in page.links if link.startswith("#")}
+    assert inside == set(page.ids)
+    assert [link for link in page.links if not link.startswith("#")] == [COMPARISONS[0].source]
 
 
 def test_texts_of_messages_and_models_are_shown_as_they_are_and_never_run(render: Callable[..., str]):
     page = Page(render())
     assert "script" not in page.tags
-    assert page.tags.count("img") == 7
+    assert page.tags.count("img") == len(FIGURES)
     texts = [SAMPLES[-1]["text"], CONTINUATIONS[0]["text"], PREDICTIONS[0]["text"]]
-    texts += [RESPONSES[0]["input"], RESPONSES[9]["response"]]
+    texts += [RESPONSES[0]["input"], RESPONSES[9]["response"], CORPUS[0]["url"], f"data/{ATTACK}"]
+    texts += [ANSWERS_OVER_TRAINING[0]["prompt"]]
     assert all(text in page.text for text in texts)
 
 
 def test_the_same_run_gives_the_same_bytes(render: Callable[..., str]):
     assert render() == render()
+
+
+def test_a_hostile_parameter_is_shown_as_it_is(render: Callable[..., str]):
+    params = PARAMS | {"pretrain": {"sample_prompts": [f"</code></pre>{ATTACK}"]}}
+    page = Page(render(params=params))
+    assert "script" not in page.tags
+    assert page.tags.count("img") == len(FIGURES)
+
+
+def test_what_differs_from_the_sample_stands_above_all_parameters(render: Callable[..., str]):
+    assert "every parameter as it stands there" in render()
+    text = Page(render(sample_params=PARAMS | {"fetch_sms_spam": {"source": "sample"}})).text
+    assert 'fetch_sms_spam.source"uci""sample"' in text
+    assert text.index("fetch_sms_spam.source") < text.index("All parameters")
+
+
+def test_a_published_figure_is_shown_only_beside_the_same_measurement(render: Callable[..., str]):
+    assert "this one does not" in render()
+    text = Page(render(params=BOOK_SPLIT)).text
+    assert "This run93.8% (91.8% to 95.8%)" in text
+    assert "GPT-2 124M, last block, last position (row 1)95.0%" in text
+    assert "Llama" not in text
 
 
 def test_a_local_judge_is_said_to_show_the_machinery_only(render: Callable[..., str]):
@@ -129,7 +197,8 @@ def test_a_stage_resumed_with_other_code_is_named(render: Callable[..., str]):
 
 def test_a_run_without_samples_or_wrong_predictions_says_none(render: Callable[..., str]):
     right = predictions_frame().query("label == predicted")
-    assert render(samples=[], predictions=right).count("<p>None.</p>") == 2
+    samples = {"pretrain": [], "finetune_instruct": []}
+    assert render(samples=samples, predictions=right).count("<p>None.</p>") == 3
 
 
 def test_every_result_stands_beside_its_baselines_and_interval():
@@ -169,11 +238,13 @@ def test_ten_predictions_of_many_are_shown():
 @pytest.mark.parametrize(
     ("count", "shown"), [(0, []), (1, [1]), (6, [1, 2, 3, 4, 5, 6]), (7, [1, 3, 5, 7]), (600, range(100, 601, 100))]
 )
-def test_samples_of_a_few_evenly_spaced_steps_are_shown_and_the_last_is_one(count: int, shown: list[int]):
-    samples = [{"step": step, "prompt": "", "text": ""} for step in range(1, count + 1) for _ in range(2)]
+def test_each_prompt_is_shown_at_a_few_evenly_spaced_steps_and_the_last_is_one(count: int, shown: list[int]):
+    samples = [
+        {"step": step, "prompt": prompt, "text": ""} for step in range(1, count + 1) for prompt in ("Return the", "If")
+    ]
     spread = spread_samples(samples)
-    assert list(spread) == list(shown)
-    assert all(len(rows) == 2 for rows in spread.values())
+    assert list(spread) == (["Return the", "If"] if shown else [])
+    assert all([row["step"] for row in rows] == list(shown) for rows in spread.values())
 
 
 def test_answers_are_joined_with_their_metrics_by_id():

@@ -1,6 +1,7 @@
 """Pictures of what the stages measured, as PNG files whose bytes depend on nothing else."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,32 @@ from scratchlm.artifacts import atomic_file
 
 SIZE = (6, 3.5)  # inches: 720 pixels wide, of which a phone shows half
 COLOURS = {"ham": "tab:blue", "spam": "tab:red"}
+OURS, BESIDE = "#1f6feb", "#8c959f"
+
+
+@dataclass(frozen=True)
+class Score:
+    """A figure of something, with its interval if it was measured with one."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Scores that stand beside each other, ours first, and the best that there could be, if there is such a value."""
+
+    title: str
+    scores: Sequence[Score]
+    limit: float | None = None
 
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG without date and version, atomically."""
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
     with atomic_file(path) as partial:
         figure.savefig(partial, format="png", dpi=120, metadata={"Software": None})
 
@@ -100,6 +123,27 @@ def scores_figure(histogram: pd.DataFrame) -> Figure:
     axes.bar(histogram["score_from"], histogram["count"], widths, align="edge", edgecolor="white")
     axes.set(xlabel="score", ylabel="answers", xlim=(0, 100))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def results_figure(panels: Sequence[Panel]) -> Figure:
+    """A bar for each score with its interval."""
+    heights = [len(panel.scores) + 1 for panel in panels]
+    figure = Figure((SIZE[0], 0.42 * sum(heights)), layout="constrained")
+    rows = figure.subplots(len(panels), height_ratios=heights, squeeze=False)[:, 0]
+    for axes, panel in zip(rows, panels, strict=True):
+        ends = [score.value if score.high is None else score.high for score in panel.scores]
+        for place, (score, end) in enumerate(zip(panel.scores, ends, strict=True)):
+            axes.barh(place, score.value, 0.62, color=BESIDE if place else OURS)
+            if score.low is not None and score.high is not None:
+                interval = [[score.value - score.low], [score.high - score.value]]
+                axes.errorbar(score.value, place, xerr=interval, color="black", capsize=3, linewidth=1.2)
+            axes.annotate(f"{score.value:.3g}", (end, place), (6, 0), textcoords="offset points", va="center")
+        axes.set(xlim=(0, 1.12 * (panel.limit or max(ends))), ylim=(len(panel.scores) - 0.4, -0.6))
+        axes.set_title(panel.title, loc="left", size="medium", weight="bold")
+        axes.set_yticks(range(len(panel.scores)), [score.name for score in panel.scores])
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.tick_params(axis="y", length=0)
     return figure
 
 

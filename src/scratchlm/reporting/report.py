@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,10 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from scratchlm.errors import UserError
+from scratchlm.reporting.figures import Panel, Score
+from scratchlm.reporting.model_card import flatten
+from scratchlm.reporting.provenance import changed_params, lineage_tree, source_files, versions
+from scratchlm.reporting.published import comparable
 
 SHOWN_PREDICTIONS = 10
 SHOWN_ANSWERS = 5
@@ -32,17 +35,21 @@ class Result:
 def render_report(
     *,
     params: Mapping[str, Any],
+    sample_params: Mapping[str, Any],
     metrics: Mapping[str, Metrics],
+    corpus: Sequence[Mapping[str, Any]],
+    cards: Mapping[str, Sequence[Mapping[str, Any]]],
     figures: Mapping[str, Path],
-    samples: Sequence[Mapping[str, Any]],
+    samples: Mapping[str, Sequence[Mapping[str, Any]]],
     continuations: Sequence[Mapping[str, Any]],
     predictions: pd.DataFrame,
     answers: Sequence[Mapping[str, Any]],
 ) -> str:
     """The HTML of the report: every text of a model or a message is escaped, every figure embedded.
 
-    `params` are the sections of params.yaml, `metrics` those of each stage, `figures` PNG files by name, `answers`
-    come from `rank_answers`.
+    `params` are the sections of params.yaml, `sample_params` those of the sample, `metrics` those of each stage,
+    `corpus` the files of its manifest, `cards` the lineage of each model, `figures` PNG files by name, `samples` the
+    texts over training of each model; `answers` come from `rank_answers`.
     """
     environment = Environment(
         loader=PackageLoader("scratchlm.reporting"),
@@ -55,10 +62,15 @@ def render_report(
     return environment.get_template("report.html.j2").render(
         params=params,
         params_yaml=yaml.safe_dump(params, sort_keys=False, allow_unicode=True),
+        changed=changed_params(params, sample_params),
         metrics=metrics,
         results=list_results(metrics),
+        published=comparable(flatten(params)),
+        files=source_files(params, metrics, corpus),
+        lineage=lineage_tree(cards),
+        versions=versions(cards),
         figures={name: embed_png(path) for name, path in figures.items()},
-        samples=spread_samples(samples),
+        samples={model: spread_samples(rows) for model, rows in samples.items()},
         continuations=continuations,
         right=surest_predictions(predictions, right=True),
         wrong=surest_predictions(predictions, right=False),
@@ -93,11 +105,36 @@ def rank_answers(responses: Sequence[Mapping[str, Any]], scores: pd.DataFrame) -
     return joined.sort_values("ref_chrf", ascending=False, kind="stable").to_dict("records")
 
 
-def spread_samples(samples: Sequence[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
-    """The samples of a few evenly spaced steps, the last one among them."""
-    by_step = {step: list(rows) for step, rows in groupby(samples, key=lambda row: row["step"])}
-    stride = -(-len(by_step) // SHOWN_STEPS) or 1
-    return {step: by_step[step] for step in list(by_step)[::-stride][::-1]}
+def spread_samples(samples: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The samples of each prompt at a few evenly spaced steps, the last one among them."""
+    by_prompt: dict[str, list[Mapping[str, Any]]] = {}
+    for row in samples:
+        by_prompt.setdefault(row["prompt"], []).append(row)
+    return {prompt: rows[::-1][:: -(-len(rows) // SHOWN_STEPS)][::-1] for prompt, rows in by_prompt.items()}
+
+
+def result_panels(metrics: Mapping[str, Metrics]) -> list[Panel]:
+    """What the figure of results shows: ours first, then what stands beside it."""
+    spam, bars = metrics["finetune_classifier"], metrics["score_sms_baselines"]
+    messages = [
+        _score("GPT, fine-tuned", spam, "accuracy"),
+        _score("TF-IDF", bars, "tfidf_accuracy"),
+        _score("GPT, untuned", bars, "zero_shot_accuracy"),
+    ]
+    text = [
+        _score("GPT", metrics["pretrain"], "val_bits_per_byte"),
+        _score("bigrams", metrics["fit_bigram"], "val_bits_per_byte"),
+    ]
+    answers = [_score("GPT, fine-tuned", metrics["score_references"], "ref_chrf")]
+    return [
+        Panel("Test messages: accuracy", messages, limit=1.0),
+        Panel("Validation text: bits per byte, less is better", text),
+        Panel("Answers: chrF++ against the references", answers, limit=100.0),
+    ]
+
+
+def _score(name: str, scores: Metrics, key: str) -> Score:
+    return Score(name, scores[key], scores.get(f"{key}_low"), scores.get(f"{key}_high"))
 
 
 def list_results(metrics: Mapping[str, Metrics]) -> dict[str, list[Result]]:
