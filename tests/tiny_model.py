@@ -1,10 +1,12 @@
 """A model directory as the pipeline writes it, tiny: a byte for each token, and a GPT that can be taught one reply."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn import functional as F
 
+from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import GPT, GPTConfig
 from scratchlm.models.storage import save_model
 from tests.corpora import write_byte_tokenizer
@@ -20,11 +22,11 @@ def tiny_gpt(context_length: int = 2_048) -> GPT:
     return model.eval()
 
 
-def save_tiny_model(directory: Path, model: GPT | None = None, chat_template: str | None = None) -> Path:
-    """Write a model directory; its tokenizer is made beside it."""
+def save_tiny_model(directory: Path, model: GPT | GPTClassifier | None = None, **saving: Any) -> Path:
+    """Write a model directory, as `save_model(..., **saving)` does; its tokenizer is made beside it."""
     tokenizer = directory.with_name(f"{directory.name}-tokenizer")
     write_byte_tokenizer(tokenizer)
-    save_model(model or tiny_gpt(), directory, tokenizer=tokenizer, card="A tiny model.\n", chat_template=chat_template)
+    save_model(model or tiny_gpt(), directory, tokenizer=tokenizer, card="A tiny model.\n", **saving)
     return directory
 
 
