@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from scratchlm.artifacts import MANIFEST, atomic_directory, link_file, read_json, write_json, write_manifest
-from scratchlm.datasets.download import fetch
+from scratchlm.datasets.download import Download, fetch_all
 from scratchlm.datasets.sources import GPT2_CHECKPOINTS, GPT2_FILES
 from scratchlm.errors import UserError
 from scratchlm.models.gpt2_checkpoint import check_files, read_hparams
@@ -40,9 +40,9 @@ def main() -> None:
 
 def fetch_files(size: str, work: Path) -> None:
     """Fetch the files that an earlier run has not left there; those that do not fit together are not left there."""
-    for name, source in GPT2_CHECKPOINTS[size].items():
-        if not (work / name).exists():
-            fetch(source.urls, source.sha256, work / name)
+    missing = [source for source in GPT2_CHECKPOINTS[size].values() if not (work / source.name).exists()]
+    downloads = [Download(source.urls, source.sha256, work / source.name) for source in missing]
+    fetch_all(downloads, offline="scratchlm recipe sample")
     try:
         check_files(work, read_hparams(work))
     except UserError:

@@ -24,7 +24,7 @@ def main() -> None:
     source = find_source(SMS_SPAM, read_params("fetch_sms_spam", Params).source)
     with TemporaryDirectory() as folder:
         download = Path(folder) / "download"
-        sha256 = fetch(source.urls, source.sha256, download)
+        sha256 = fetch(source.urls, source.sha256, download, offline="fetch_sms_spam.source: sample")
         extract_sms_spam(download, RAW)
     write_json(METRICS, {"source_sha256": sha256, "bytes": RAW.stat().st_size})
 

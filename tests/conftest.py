@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+
+from tests.file_server import FileServer
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -33,6 +36,13 @@ def mirror(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The mirror of the sources' hosts, named by SCRATCHLM_MIRROR."""
     monkeypatch.setenv("SCRATCHLM_MIRROR", str(shared / "mirror"))
     return shared / "mirror"
+
+
+@pytest.fixture
+def file_server() -> Iterator[FileServer]:
+    """A server of files on 127.0.0.1 whose answers go wrong as the test's script says."""
+    with FileServer() as server:
+        yield server
 
 
 class Workspace:

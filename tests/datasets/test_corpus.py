@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from scratchlm.artifacts import read_json, sha256_file
-from scratchlm.datasets import corpus
 from scratchlm.datasets.corpus import CorpusConfig, fetch_corpus
 from scratchlm.datasets.sources import TEXTS, FileSource
 from scratchlm.errors import UserError
+from tests.file_server import FileServer
 
 REVISION = "b4325f019c648b1641a1784748667e8b74e5e064"
 
@@ -21,6 +21,12 @@ def own_file(path: Path, content: str | bytes) -> FileSource:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return FileSource(url=str(path), sha256=sha256_file(path))
+
+
+def openwebtext_path(index: int) -> str:
+    """Where a mirror holds a file of OpenWebText."""
+    folder = "/huggingface.co/datasets/Skylion007/openwebtext/resolve"
+    return f"{folder}/{REVISION}/plain_text/train-{index:05d}-of-00080.parquet"
 
 
 def test_books_come_from_the_mirror_with_a_manifest_written_last(project: Path, mirror: Path):
@@ -43,11 +49,11 @@ def test_the_order_of_the_sources_does_not_matter(project: Path):
 def test_openwebtext_is_fetched_file_by_file_at_the_pinned_revision(
     project: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    folder = project / "mirror/huggingface.co/datasets/Skylion007/openwebtext/resolve" / REVISION / "plain_text"
-    folder.mkdir(parents=True)
     local = shared / "corpora/openwebtext-1000/train-00000-of-00001.parquet"
     for index in range(2):
-        (folder / f"train-{index:05d}-of-00080.parquet").symlink_to(local)
+        path = project / f"mirror{openwebtext_path(index)}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(local)
     monkeypatch.setenv("SCRATCHLM_MIRROR", "mirror")
     files = fetch_corpus(config("openwebtext", max_files=2), project / "corpus")["files"]
     assert [file["name"] for file in files] == [
@@ -57,24 +63,22 @@ def test_openwebtext_is_fetched_file_by_file_at_the_pinned_revision(
     assert {file["sha256"] for file in files} == {sha256_file(local)}
 
 
-def test_a_killed_run_keeps_the_files_that_it_had(project: Path, monkeypatch: pytest.MonkeyPatch):
-    files = [own_file(project / f"{name}.txt", name) for name in "abc"]
-    fetched = []
-
-    def fetch(urls: tuple[str, ...], sha256: str, target: Path) -> str:
-        fetched.append(Path(urls[0]).name)
-        if fetched == ["a.txt", "b.txt"]:
-            raise KeyboardInterrupt
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(Path(urls[0]).read_bytes())
-        return sha256
-
-    monkeypatch.setattr(corpus, "fetch", fetch)
-    with pytest.raises(KeyboardInterrupt):
-        fetch_corpus(config(*files), project / "corpus")
+def test_a_run_that_failed_keeps_the_files_that_it_had(
+    project: Path, file_server: FileServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SCRATCHLM_MIRROR", file_server.url)
+    for number in range(3):
+        file_server.files[openwebtext_path(number)] = bytes([number]) * 1000
+    wrong = FileSource(url=f"{file_server.url}/own.txt", sha256="0" * 64)
+    file_server.files["/own.txt"] = b"other"
+    with pytest.raises(UserError, match=r"cannot fetch .* or use `fetch_corpus.sources: \[package_docs\]`"):
+        fetch_corpus(config("openwebtext", wrong, max_files=3), project / "corpus")
     assert not (project / "corpus").exists()
-    fetch_corpus(config(*files), project / "corpus")
-    assert fetched == ["a.txt", "b.txt", "b.txt", "c.txt"]
+    arrived = len(list((project / ".work/corpus").glob("*.parquet.json")))
+    file_server.requests.clear()
+    files = fetch_corpus(config("openwebtext", max_files=3), project / "corpus")["files"]
+    assert len(files) == 3
+    assert len(file_server.requests) == 3 - arrived
 
 
 def test_a_file_that_waits_damaged_is_fetched_again(project: Path):
@@ -93,6 +97,9 @@ def test_unknown_names_kinds_and_doubles_are_refused_by_name(project: Path):
         UserError, match=r"notes\.pdf ends in '\.pdf', a corpus file in one of \.parquet, \.txt, \.jsonl"
     ):
         fetch_corpus(config(own_file(project / "notes.pdf", "")), project / "corpus")
+    for url in ("https://example.org/manifest.json", "https://example.org/a%00.txt", "https://example.org/a%0A.txt"):
+        with pytest.raises(UserError, match=f"'{url}', whose name .* no file may have"):
+            fetch_corpus(config(FileSource(url=url, sha256="0" * 64)), project / "corpus")
     twins = [own_file(project / folder / "a.txt", folder) for folder in ("one", "two")]
     with pytest.raises(UserError, match=r"two files the name a\.txt"):
         fetch_corpus(config(*twins), project / "corpus")

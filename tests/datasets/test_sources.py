@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from scratchlm.artifacts import sha256_file
 from scratchlm.datasets.sources import (
@@ -65,3 +66,8 @@ def test_a_name_picks_from_the_table_and_a_file_stands_for_itself():
 def test_an_unknown_name_lists_those_there_are():
     with pytest.raises(UserError, match="source 'book' is none of sample, uci"):
         find_source(SMS_SPAM, "book")
+
+
+def test_a_url_that_no_client_can_read_is_refused_with_the_params():
+    with pytest.raises(ValidationError, match="Invalid IPv6 URL"):
+        FileSource(url="http://[example.org/a.txt", sha256=SHA256)

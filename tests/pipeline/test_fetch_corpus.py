@@ -1,9 +1,21 @@
 """The stage fetch_corpus, as DVC runs it."""
 
+import io
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
+import pytest
+
 from scratchlm.artifacts import read_json, sha256_file
+from scratchlm.datasets.documents import read_documents
 from tests.conftest import Workspace
+from tests.file_server import Answer, FileServer
 
 
 def test_a_book_of_the_mirror_and_ones_own_file_become_a_corpus(workspace: Workspace, mirror: Path):
@@ -25,3 +37,57 @@ def test_an_unknown_source_is_one_line(workspace: Workspace):
         "fetch_corpus: fetch_corpus.sources has 'package-docs', which is none of package_docs"
     )
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_a_stage_that_was_killed_fetches_only_what_is_missing(
+    workspace: Workspace, file_server: FileServer, number: signal.Signals, code: int
+):
+    revision = "b4325f019c648b1641a1784748667e8b74e5e064"
+    workspace.set("fetch_corpus.sources", ["openwebtext"])
+    workspace.set("fetch_corpus.openwebtext_revision", revision)
+    workspace.set("fetch_corpus.openwebtext_max_files", 2)
+    folder = f"/huggingface.co/datasets/Skylion007/openwebtext/resolve/{revision}/plain_text"
+    first, second = (f"{folder}/train-0000{index}-of-00080.parquet" for index in range(2))
+    file_server.files = {path: parquet(path) for path in (first, second)}
+    file_server.script = [Answer(path=second, cut=100, hold=True)]
+    environment = workspace.environment() | {"SCRATCHLM_MIRROR": file_server.url}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.fetch_corpus"],
+        cwd=workspace.path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    work = workspace.path / ".work"
+    wait_until(lambda: any(work.glob("corpus/*.json")) and 100 in [p.stat().st_size for p in work.glob("downloads/*")])
+    process.send_signal(number)
+    asked_to_stop = time.monotonic()
+    message = process.communicate(timeout=60)[1]
+    assert time.monotonic() - asked_to_stop < 5
+    assert process.returncode == code
+    assert message == (
+        "" if number == signal.SIGKILL else "fetch_corpus: interrupted; the next run goes on from here.\n"
+    )
+    corpus = workspace.path / "data/raw/corpus"
+    assert not corpus.exists()
+
+    file_server.requests.clear()
+    assert workspace.run("fetch_corpus", SCRATCHLM_MIRROR=file_server.url).returncode == 0
+    assert file_server.requests == [(second, "bytes=100-", '"v1"')]
+    documents = [text for file in sorted(corpus.glob("*.parquet")) for text in read_documents(file)]
+    assert documents == [first, second]
+
+
+def parquet(text: str) -> bytes:
+    """A Parquet file of one document."""
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"text": [text]}), buffer)
+    return buffer.getvalue()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,16 +1,15 @@
 """The stage fetch_gpt2, from folders laid out as the two hosts are."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from pipeline.fetch_gpt2 import main
 from scratchlm.artifacts import read_json, verify_manifest
-from scratchlm.datasets import download
-from scratchlm.datasets.sources import GPT2_FILES
+from scratchlm.datasets.sources import GPT2_FILES, Source
 from scratchlm.errors import UserError
 from tests.conftest import Workspace
+from tests.file_server import Answer, FileServer
 from tests.pipeline.test_convert_gpt2 import export, link
 from tests.tiny_model import save_tiny_model
 
@@ -41,25 +40,24 @@ def test_seven_files_come_from_either_host_with_a_manifest(workspace: Workspace,
     }
 
 
-def test_a_run_that_failed_keeps_its_files_until_a_run_succeeds(workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
+def test_a_run_that_failed_keeps_its_files_until_a_run_succeeds(
+    workspace: Workspace, file_server: FileServer, monkeypatch: pytest.MonkeyPatch
+):
     prepare(workspace, monkeypatch, "355M")
-    export(save_tiny_model(workspace.path / "model"), "mirror" / PRIMARY / "355M")
-    last = "mirror" / PRIMARY / "355M" / GPT2_FILES[-1]
-    fetched = []
-
-    def fetch(urls: Sequence[str], sha256: str | None, target: Path) -> str:
-        fetched.append(target.name)
-        if not last.exists() and target.name == last.name:
-            raise UserError("cannot fetch")
-        return download.fetch(urls, sha256, target)
-
-    monkeypatch.setattr("pipeline.fetch_gpt2.fetch", fetch)
-    last.rename("elsewhere")
-    with pytest.raises(UserError, match="cannot fetch"):
+    export(save_tiny_model(workspace.path / "model"), Path("exported"))
+    monkeypatch.delenv("SCRATCHLM_MIRROR")
+    sources = {name: Source(name, (f"{file_server.url}/{name}",), None, "none") for name in GPT2_FILES}
+    monkeypatch.setattr("pipeline.fetch_gpt2.GPT2_CHECKPOINTS", {"355M": sources})
+    file_server.files = {f"/{name}": Path("exported", name).read_bytes() for name in GPT2_FILES}
+    file_server.script = [Answer(path=f"/{GPT2_FILES[-1]}", status=404)]
+    with pytest.raises(UserError, match=r"cannot fetch .*/vocab\.bpe \(HTTP 404 Not Found\)"):
         main()
-    Path("elsewhere").rename(last)
+    kept = {path.name for path in Path(".work/fetch_gpt2").rglob("*")} & set(GPT2_FILES)
+    assert len(kept) >= 3, "there are four connections for seven files"
+    file_server.requests.clear()
     main()
-    assert fetched == [*GPT2_FILES, GPT2_FILES[-1]]
+    asked = {request.path for request in file_server.requests}
+    assert {f"/{GPT2_FILES[-1]}"} <= asked <= {f"/{name}" for name in set(GPT2_FILES) - kept}
     verify_manifest(Path("data/gpt2/355M"))
     assert not {path.name for path in Path(".work/fetch_gpt2").rglob("*")} & set(GPT2_FILES)
 

@@ -1,16 +1,15 @@
 """The files of a corpus, fetched source by source into one folder with a manifest."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
-from tqdm import tqdm
 
 from scratchlm.artifacts import MANIFEST, atomic_directory, has_sha256, link_file, read_json, sha256_json, write_json
 from scratchlm.datasets.documents import find_reader
-from scratchlm.datasets.download import fetch
+from scratchlm.datasets.download import Download, fetch_all
 from scratchlm.datasets.package_docs import write_package_docs
 from scratchlm.datasets.sources import (
     OPENWEBTEXT_FILES,
@@ -41,10 +40,12 @@ def fetch_corpus(config: CorpusConfig, directory: Path) -> dict[str, Any]:
     A killed run keeps the files that it had: they wait in `.work/corpus/`.
     """
     files = _list_sources(config)
-    manifest = {"files": [_bring(name, source) for name, source in tqdm(files.items(), "corpus", disable=None)]}
+    _bring({name: source for name, source in files.items() if not _is_whole(_waiting_file(name, source))})
+    waiting = {name: _waiting_file(name, source) for name, source in files.items()}
+    manifest = {"files": [read_json(_record(path)) for path in waiting.values()]}
     with atomic_directory(directory) as partial:
-        for name, source in files.items():
-            link_file(_waiting_file(name, source), partial / name)
+        for name, path in waiting.items():
+            link_file(path, partial / name)
         write_json(partial / MANIFEST, manifest)
     return manifest
 
@@ -75,6 +76,10 @@ def _list_files(choice: FileSource | str, config: CorpusConfig) -> Iterator[tupl
             yield f"openwebtext-{source.name}", source
     elif isinstance(choice, FileSource):
         name = Path(unquote(urlsplit(choice.url).path)).name
+        if name == MANIFEST or not name.isprintable():
+            raise UserError(
+                f"fetch_corpus.sources has {choice.url!r}, whose name {name!r} no file may have; rename it."
+            )
         find_reader(name)
         yield name, find_source(TEXTS, choice)
     elif choice in TEXTS:
@@ -84,19 +89,32 @@ def _list_files(choice: FileSource | str, config: CorpusConfig) -> Iterator[tupl
         raise UserError(f"fetch_corpus.sources has {choice!r}, which is none of {names}, nor {{url:, sha256:}}.")
 
 
-def _bring(name: str, source: Source | Package) -> dict[str, Any]:
-    """Put one file into `.work/corpus/`, unless an earlier run left it there whole; returns its manifest entry."""
-    target = _waiting_file(name, source)
-    record = target.with_name(f"{target.name}.json")
-    if record.exists() and has_sha256(target, (entry := read_json(record))["sha256"]):
-        return entry
-    sha256 = (
-        write_package_docs(source, target) if isinstance(source, Package) else fetch(source.urls, source.sha256, target)
-    )
-    size = target.stat().st_size
-    entry = {"name": name, "url": source.urls[0], "bytes": size, "sha256": sha256, "licence": source.licence}
-    write_json(record, entry)
-    return entry
+def _bring(files: Mapping[str, Source | Package]) -> None:
+    """Put files into `.work/corpus/`, each with its manifest entry beside it, written last."""
+
+    def keep(target: Path, sha256: str) -> None:
+        name, source = arriving[target]
+        size = target.stat().st_size
+        entry = {"name": name, "url": source.urls[0], "bytes": size, "sha256": sha256, "licence": source.licence}
+        write_json(_record(target), entry)
+
+    arriving = {_waiting_file(name, source): (name, source) for name, source in files.items()}
+    downloads = []
+    for target, (_, source) in arriving.items():
+        if isinstance(source, Package):
+            keep(target, write_package_docs(source, target))
+        else:
+            downloads.append(Download(source.urls, source.sha256, target))
+    fetch_all(downloads, offline="fetch_corpus.sources: [package_docs]", arrived=keep)
+
+
+def _is_whole(target: Path) -> bool:
+    """Whether an earlier run left a file in `.work/corpus/`, and nothing has changed it since."""
+    return _record(target).exists() and has_sha256(target, read_json(_record(target))["sha256"])
+
+
+def _record(target: Path) -> Path:
+    return target.with_name(f"{target.name}.json")
 
 
 def _waiting_file(name: str, source: Source | Package) -> Path:

@@ -1,204 +1,195 @@
-"""Brings one file here: from the mirror or the network, resumed, verified, and renamed into place last."""
+"""Brings files here: from the mirror, else the network, several at once, verified, each renamed into place last."""
 
+import asyncio
 import fcntl
 import hashlib
 import os
-import re
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import TextIO
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpx
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 from tqdm import tqdm
 
-from scratchlm.artifacts import atomic_file, read_json, sha256_file, write_json
+from scratchlm.artifacts import atomic_file, has_sha256, sha256_file
+from scratchlm.datasets.transfer import RefusedError, forget, require_space, transfer
 from scratchlm.errors import UserError
 from scratchlm.params import resolve_path
 from scratchlm.workspace import work_root
 
-ATTEMPTS = 4
-WAIT = wait_exponential_jitter(initial=1, max=30)
-TIMEOUT_SECONDS = 30.0
-TRANSIENT_STATUSES = {408, 425, 429}
+MIRROR = "SCRATCHLM_MIRROR"
+CONNECTIONS = 4  # at once
+POLL_SECONDS = 0.2
 
 
-class _RefusedError(Exception):
-    """This URL does not give the file, and asking again does not help."""
+@dataclass(frozen=True)
+class Download:
+    """A file to bring: its URL or local path (and backups of it), its sha256 if that is known, where it goes."""
+
+    urls: Sequence[str]
+    sha256: str | None
+    target: Path
 
 
-class _BrokenOffError(_RefusedError):
-    """The transfer broke off; another attempt may complete it."""
+def fetch(urls: Sequence[str], sha256: str | None, target: Path, *, offline: str) -> str:
+    """Bring one file to `target` as `fetch_all` does; returns its sha256."""
+    return fetch_all([Download(urls, sha256, target)], offline=offline)[target]
 
 
-def fetch(urls: Sequence[str], sha256: str | None, target: Path) -> str:
-    """Bring the first of `urls` that can be had to `target`, whole and verified; returns its sha256.
+def fetch_all(
+    downloads: Sequence[Download], *, offline: str, arrived: Callable[[Path, str], None] | None = None
+) -> dict[Path, str]:
+    """Bring every file to its target, whole and verified, and call `arrived` then; returns the sha256 by target.
 
-    A URL is http(s), looked up below $SCRATCHLM_MIRROR as HOST/PATH before the network is asked, or a local path.
-    UserError if none gives the file, or if a local file has another sha256; `target` is then as it was.
+    A URL is http(s) and looked up as HOST/PATH below $SCRATCHLM_MIRROR, a folder or itself a URL, before its host is
+    asked. `offline` is the choice that needs no network, for the message. UserError for the first file that cannot be
+    had from any of its URLs, or that a folder holds with another sha256: its target is as it was, no other file is
+    begun, and what has come of those under way waits in `.work/downloads/`.
     """
-    for url in urls:
-        if (local := _local_file(url)) is not None:
-            found = _verify_local(local, sha256)
-            with atomic_file(target) as partial:
-                shutil.copyfile(local, partial)
-            return found
-    failures = []
-    for url in urls:
-        try:
-            with _download(url, sha256) as download:
-                found = sha256_file(download)
-                with atomic_file(target) as partial:
-                    shutil.move(download, partial)
-                return found
-        except _RefusedError as error:
-            failures.append(f"{url} ({error})")
-    raise UserError(
-        f"cannot fetch {', nor '.join(failures)}. Without a network, set SCRATCHLM_MIRROR to a folder that holds the "
-        "file as HOST/PATH, or use the embedded sample (`source: sample`), which needs none."
-    )
+    hashes = {}
+    with tqdm(desc="files", total=len(downloads), unit="file", disable=None if len(downloads) > 1 else True) as bar:
+
+        def record(target: Path, sha256: str) -> None:
+            if arrived:
+                arrived(target, sha256)
+            hashes[target] = sha256
+            bar.update()
+
+        absent = []
+        for download in downloads:
+            if (local := _find_local(download)) is None:
+                absent.append(download)
+            else:
+                record(download.target, _copy(local, download))
+        if absent:
+            asyncio.run(_download_all(absent, offline, record))
+    return hashes
+
+
+def _find_local(download: Download) -> Path | None:
+    """The first of its files that stands here, by a path or in the mirror; None if the network has to be asked."""
+    return next((path for url in download.urls if (path := _local_file(url)) is not None), None)
 
 
 def _local_file(url: str) -> Path | None:
-    """The file of a local path or of a mirrored URL; None if the network has to be asked."""
     scheme, separator, _ = url.partition("://")
     if not separator:
         return resolve_path(url)
     if scheme.lower() not in {"http", "https"}:
         raise UserError(f"the URL {url} is none of http and https; give one of these, or a path.")
-    mirror = os.environ.get("SCRATCHLM_MIRROR")
-    if not mirror:
+    mirror = os.environ.get(MIRROR)
+    if not mirror or _is_url(mirror):
         return None
     folder = resolve_path(mirror)
     if not folder.is_dir():
-        raise UserError(f"SCRATCHLM_MIRROR is {mirror!r}, but {folder} is no folder; correct or unset it.")
+        raise UserError(f"{MIRROR} is {mirror!r}, but {folder} is no folder; correct or unset it.")
     parts = urlsplit(url)
     name = unquote(parts.path).lstrip("/") + (f"?{parts.query}" if parts.query else "")
-    file = folder / parts.netloc.rpartition("@")[2] / name
+    file = folder / _host(parts) / name
     return file if file.is_file() and ".." not in file.relative_to(folder).parts else None
 
 
-def _verify_local(path: Path, sha256: str | None) -> str:
+def _copy(path: Path, download: Download) -> str:
     if not path.is_file():
         raise UserError(f"{path} is no file; correct the path in params.yaml.")
-    found = sha256_file(path)
-    if sha256 not in (None, found):
-        raise UserError(f"{path} has sha256 {found}, not {sha256}; put the right file there, or correct the sha256.")
+    with _lock_file(str(download.target.absolute())) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with atomic_file(download.target) as partial:
+            require_space(partial.parent, path.stat().st_size, str(path))
+            shutil.copyfile(path, partial)
+            found = sha256_file(partial)
+            if download.sha256 not in (None, found):
+                raise UserError(
+                    f"{path} has sha256 {found}, not {download.sha256}; put the right file there, or correct the "
+                    "sha256."
+                )
     return found
 
 
+async def _download_all(downloads: Sequence[Download], offline: str, arrived: Callable[[Path, str], None]) -> None:
+    connections = asyncio.Semaphore(CONNECTIONS)
+
+    async def bring(download: Download) -> None:
+        async with connections:
+            arrived(download.target, await _download(client, download, offline))
+
+    try:
+        # No timeout of its own: a transfer limits connecting, waiting and dripping with one rule.
+        async with httpx.AsyncClient(timeout=None, follow_redirects=True) as client, asyncio.TaskGroup() as group:
+            for download in downloads:
+                group.create_task(bring(download))
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+async def _download(client: httpx.AsyncClient, download: Download, offline: str) -> str:
+    failures = []
+    for url in [*_mirrored(download.urls), *download.urls]:
+        async with _staged(url) as staged:
+            if download.sha256 and await asyncio.to_thread(has_sha256, download.target, download.sha256):
+                return download.sha256  # another process was first
+            try:
+                found = await transfer(client, url, staged, download.sha256)
+            except RefusedError as error:
+                failures.append(f"{url} ({error})")
+                continue
+            await asyncio.to_thread(_publish, staged, download.target)
+            return found
+    raise UserError(
+        f"cannot fetch {', nor '.join(failures)}. Without a network, set {MIRROR} to a folder that holds the file as "
+        f"HOST/PATH, or use `{offline}`, which needs none."
+    )
+
+
+def _mirrored(urls: Sequence[str]) -> list[str]:
+    """The URLs below a mirror that is itself a URL."""
+    mirror = os.environ.get(MIRROR, "")
+    parts = [urlsplit(url) for url in urls if _is_url(mirror)]
+    return [mirror.rstrip("/") + part._replace(scheme="", netloc=_host(part)).geturl()[1:] for part in parts]
+
+
+def _host(parts: SplitResult) -> str:
+    """The host and its port, without a user's name and password."""
+    return parts.netloc.rpartition("@")[2]
+
+
+def _is_url(text: str) -> bool:
+    return text.lower().startswith(("http://", "https://"))
+
+
+def _publish(staged: Path, target: Path) -> None:
+    with atomic_file(target) as partial:
+        shutil.move(staged, partial)
+    forget(staged)
+
+
+@asynccontextmanager
+async def _staged(url: str) -> AsyncIterator[Path]:
+    """Yield where the parts of a URL's file are gathered, once no other process gathers them."""
+    with _lock_file(url) as lock:
+        if not _try_lock(lock):
+            tqdm.write(f"{url} is being fetched already; waiting for that to end", file=sys.stderr)
+        while not _try_lock(lock):
+            await asyncio.sleep(POLL_SECONDS)
+        yield Path(lock.name).with_suffix("")
+
+
 @contextmanager
-def _download(url: str, sha256: str | None) -> Iterator[Path]:
-    """Yield the whole, verified file of a URL in `.work/downloads/`, where a transfer that broke off goes on."""
-    staged = work_root() / "downloads" / hashlib.sha256(url.encode()).hexdigest()
-    staged.parent.mkdir(parents=True, exist_ok=True)
-    with staged.with_suffix(".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        transfer = _Transfer(url, staged, sha256)
-        for attempt in Retrying(
-            retry=retry_if_exception_type(_BrokenOffError), stop=stop_after_attempt(ATTEMPTS), wait=WAIT, reraise=True
-        ):
-            with attempt:
-                transfer.run()
-        yield staged
-        transfer.discard()
+def _lock_file(key: str) -> Iterator[TextIO]:
+    folder = work_root() / "downloads"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{hashlib.sha256(key.encode()).hexdigest()}.lock").open("a") as lock:
+        yield lock
 
 
-class _Transfer:
-    """The bytes of one URL received so far, and beside them what the server said of the whole file."""
-
-    def __init__(self, url: str, path: Path, sha256: str | None) -> None:
-        self.url, self.path, self.sha256 = url, path, sha256
-        self.record_path = path.with_suffix(".json")
-
-    def run(self) -> None:
-        """Receive what is missing, and check the whole."""
-        record = read_json(self.record_path) if self.path.exists() and self.record_path.exists() else {}
-        # Bytes that neither a validator nor a sha256 ties to the rest may be those of another version.
-        start = self.path.stat().st_size if record.get("validator") or (record and self.sha256) else 0
-        if start == 0 or start != record["bytes"]:
-            self._receive(start, record)
-        if self.sha256 is not None and (found := sha256_file(self.path)) != self.sha256:
-            self.discard()
-            raise (_BrokenOffError if start else _RefusedError)(f"sha256 {found}, not {self.sha256}")
-
-    def discard(self) -> None:
-        """Forget what was received."""
-        self.path.unlink(missing_ok=True)
-        self.record_path.unlink(missing_ok=True)
-
-    def _receive(self, start: int, record: dict[str, Any]) -> None:
-        headers = {"Accept-Encoding": "identity"}
-        if start:
-            headers["Range"] = f"bytes={start}-"
-            if record["validator"]:
-                headers["If-Range"] = record["validator"]
-        try:
-            with (
-                httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=True) as client,
-                client.stream("GET", self.url, headers=headers) as response,
-            ):
-                self._check_status(response, start)
-                if response.status_code == 206:
-                    total = self._check_range(response, start, record)
-                else:
-                    total = self._start_anew(response)
-                self._append(response, total)
-        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL) as error:
-            raise _RefusedError(str(error)) from None
-        except httpx.TransportError as error:
-            raise _BrokenOffError(str(error) or type(error).__name__) from None
-
-    def _check_status(self, response: httpx.Response, start: int) -> None:
-        status = f"HTTP {response.status_code} {response.reason_phrase}".rstrip()
-        if response.status_code == 416 and start:
-            self.discard()
-            raise _BrokenOffError(status)
-        if response.status_code in TRANSIENT_STATUSES or response.status_code >= 500:
-            raise _BrokenOffError(status)
-        if response.status_code != 200 and not (response.status_code == 206 and start):
-            raise _RefusedError(status)
-        if (encoding := response.headers.get("Content-Encoding", "identity")) != "identity":
-            raise _RefusedError(f"the answer is encoded as {encoding}, though identity was asked for")
-
-    def _check_range(self, response: httpx.Response, start: int, record: dict[str, Any]) -> int | None:
-        """The size of the whole file, if the answer continues at `start` the file that was begun."""
-        content_range = response.headers.get("Content-Range", "")
-        match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", content_range)
-        total = int(match[3]) if match and match[3] != "*" else record["bytes"]
-        continues = match is not None and int(match[1]) == start and record["bytes"] in (None, total)
-        if not continues or _validator(response) not in (None, record["validator"]):
-            self.discard()
-            raise _BrokenOffError(f"bytes from {start} were asked for, the answer has Content-Range {content_range!r}")
-        return total
-
-    def _start_anew(self, response: httpx.Response) -> int | None:
-        length = response.headers.get("Content-Length")
-        total = int(length) if length is not None and length.isdecimal() else None
-        self.path.write_bytes(b"")  # before the record: old bytes never stand beside a new validator
-        write_json(self.record_path, {"url": self.url, "validator": _validator(response), "bytes": total})
-        return total
-
-    def _append(self, response: httpx.Response, total: int | None) -> None:
-        name = unquote(urlsplit(self.url).path).rpartition("/")[2]
-        with (
-            self.path.open("ab") as file,
-            tqdm(desc=name, total=total, initial=file.tell(), unit="B", unit_scale=True, disable=None) as bar,
-        ):
-            for chunk in response.iter_raw():
-                file.write(chunk)
-                bar.update(len(chunk))
-            size = file.tell()
-        if total is not None and size > total:
-            self.discard()
-        if total is not None and size != total:
-            raise _BrokenOffError(f"{size:,} of {total:,} bytes came")
-
-
-def _validator(response: httpx.Response) -> str | None:
-    """What ties a later part to this answer (RFC 9110, If-Range): a strong ETag, else the date of the last change."""
-    etag = response.headers.get("ETag", "")
-    return etag if etag.startswith('"') else response.headers.get("Last-Modified")
+def _try_lock(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from scratchlm.errors import UserError
 from scratchlm.params import Schema
@@ -24,6 +25,12 @@ class FileSource(Schema):
 
     url: str = Field(min_length=1)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+    @field_validator("url")
+    @classmethod
+    def _check_syntax(cls, url: str) -> str:
+        urlsplit(url)  # ValueError of a broken address
+        return url
 
 
 def find_source(table: Mapping[str, Source], choice: FileSource | str) -> Source:

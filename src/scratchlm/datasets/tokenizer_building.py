@@ -14,7 +14,7 @@ from tokenizers import models, pre_tokenizers, trainers
 from scratchlm.artifacts import atomic_directory
 from scratchlm.datasets.corpus import corpus_files
 from scratchlm.datasets.documents import read_documents
-from scratchlm.datasets.download import fetch
+from scratchlm.datasets.download import Download, fetch_all
 from scratchlm.datasets.lookup_tokenizers import (
     char_tokens,
     word_tokens,
@@ -111,8 +111,8 @@ def sample_documents(corpus: Path, max_bytes: int) -> Iterator[str]:
 def fetch_gpt2() -> tuple[Vocabulary, Merges]:
     """OpenAI's vocabulary of 50,257 entries, from its two files."""
     with tempfile.TemporaryDirectory() as folder:
-        for source in GPT2_ENCODINGS.values():
-            fetch(source.urls, source.sha256, Path(folder) / source.name)
+        files = [Download(source.urls, source.sha256, Path(folder) / source.name) for source in GPT2_ENCODINGS.values()]
+        fetch_all(files, offline="build_tokenizer.kind: bpe")
         return read_openai_vocabulary(Path(folder))
 
 

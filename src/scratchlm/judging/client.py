@@ -1,9 +1,7 @@
 """One request to an OpenAI-compatible server: the key, the retries, and errors in one line that never hold the key."""
 
 import os
-import time
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from scratchlm.errors import UserError
 from scratchlm.params import Schema
+from scratchlm.retry_after import parse_retry_after
 
 KEY = "SCRATCHLM_JUDGE_API_KEY"
 OPENAI_KEY = "OPENAI_API_KEY"
@@ -170,13 +169,6 @@ def _error_of(state: tenacity.RetryCallState) -> BaseException | None:
 
 
 def _retry_after(error: BaseException | None) -> float:
-    """Seconds that the server asks to wait: the header is a number or a date (RFC 9110, 10.2.3); 0 without one."""
+    """Seconds that the server asks to wait; 0 if it does not."""
     value = error.response.headers.get("retry-after", "") if isinstance(error, openai.APIStatusError) else ""
-    try:
-        return (
-            float(value)
-            if value.replace(".", "", 1).isdigit()
-            else parsedate_to_datetime(value).timestamp() - time.time()
-        )
-    except ValueError:
-        return 0.0
+    return parse_retry_after(value)
