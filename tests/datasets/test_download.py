@@ -170,6 +170,17 @@ def test_a_failed_fetch_leaves_the_file_that_was_there(file_server: FileServer, 
     assert target.read_bytes() == CONTENT
 
 
+def test_what_is_whole_but_could_not_take_its_place_is_not_asked_for_again(
+    file_server: FileServer, url: str, target: Path, project: Path
+):
+    (project / "data").write_bytes(b"in the way")
+    with pytest.raises(OSError, match="data"):
+        fetch([url], SHA256, target, offline=OFFLINE)
+    (project / "data").unlink()
+    assert fetch([url], SHA256, target, offline=OFFLINE) == SHA256
+    assert len(file_server.requests) == 1
+
+
 def test_several_files_come_at_once_but_not_all(
     file_server: FileServer, project: Path, capfd: pytest.CaptureFixture[str]
 ):

@@ -174,8 +174,6 @@ class _Part:
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(self.path)) from None
         if total is not None and (size := self._size()) != total:
-            if size > total:
-                forget(self.path)
             raise _BrokenOffError(f"{size:,} of {total:,} bytes came")
 
     async def _verify(self, resumed: bool) -> None:
