@@ -50,6 +50,7 @@ def tiny_model(dropout: float = 0.2, seed: int = 1) -> GPT:
 
 def tiny_config(**changes: object) -> TrainingConfig:
     values = {
+        "optimizer": "adamw",
         "learning_rate": 1e-2,
         "min_learning_rate_ratio": 0.1,
         "warmup_steps": 2,
@@ -61,7 +62,9 @@ def tiny_config(**changes: object) -> TrainingConfig:
         "micro_batch_size": 2,
         "eval_every_steps": 2,
         "save_every_steps": 1,
+        "patience_evals": None,
         "keep": "last",
+        "compile": False,
         "precision": "float32",
     }
     return TrainingConfig.model_validate(values | changes)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from scratchlm.errors import UserError
 from scratchlm.training import device
 
 
@@ -20,3 +21,9 @@ def test_emulated_bfloat16_prints_a_line(
     monkeypatch.setattr(device, "has_fast_bfloat16", lambda: supported)
     device.warn_if_slow(precision, torch.device("cpu"))
     assert ("bfloat16 is slow" in capsys.readouterr().err) == warned
+
+
+def test_compiling_without_a_compiler_is_one_line(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(UserError, match="no C\\+\\+ compiler no-such-compiler; install it or set compile: false"):
+        device.compile_loss(len)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from functools import partial
 
 import numpy as np
 import pytest
@@ -51,14 +52,15 @@ def test_two_runs_end_with_the_same_bits(run_training: Training):
 
 
 @pytest.mark.parametrize("micro_batch", range(1, 2 * STEPS + 1))
-@pytest.mark.parametrize("save_every_steps", [1, 4])
+@pytest.mark.parametrize(("optimizer", "save_every_steps"), [("adamw", 1), ("adamw", 4), ("muon", 3)])
 def test_a_run_stopped_at_any_micro_batch_ends_bit_identical(
-    run_training: Training, micro_batch: int, save_every_steps: int
+    run_training: Training, micro_batch: int, optimizer: str, save_every_steps: int
 ):
-    model, progress = run_training("whole", save_every_steps=save_every_steps)
+    settings = {"optimizer": optimizer, "save_every_steps": save_every_steps}
+    model, progress = run_training("whole", **settings)
     with pytest.raises(StopError):
-        run_training("stopped", loss_fn=stopping_at(micro_batch), save_every_steps=save_every_steps)
-    resumed, resumed_progress = run_training("stopped", save_every_steps=save_every_steps)
+        run_training("stopped", loss_fn=stopping_at(micro_batch), **settings)
+    resumed, resumed_progress = run_training("stopped", **settings)
     assert_same(weights(resumed), weights(model))
     assert resumed_progress == progress
 
@@ -132,7 +134,90 @@ def test_a_signal_saves_and_the_next_run_goes_on(run_training: Training, number:
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-def test_bfloat16_stays_near_float32(run_training: Training):
+def test_bfloat16_computes_the_loss_of_float32_weights_in_less_precision(run_training: Training):
+    dtypes = set()
+
+    def loss_fn(model: GPT, batch: Batch) -> torch.Tensor:
+        loss = language_model_loss(model, batch)
+        dtypes.update([model.h[0].mlp.c_fc(model.wte(batch.tokens)).dtype, loss.dtype])
+        return loss
+
     _, full = run_training("float32", model=tiny_model(dropout=0.0))
-    _, half = run_training("bfloat16", model=tiny_model(dropout=0.0), precision="bfloat16")
+    model, half = run_training("bfloat16", model=tiny_model(dropout=0.0), precision="bfloat16", loss_fn=loss_fn)
+    assert dtypes == {torch.bfloat16, torch.float32}
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert half.rows[-1]["val_loss"] == pytest.approx(full.rows[-1]["val_loss"], rel=0.02)
+    assert half.rows[-1]["val_loss"] != full.rows[-1]["val_loss"]
+
+
+def growing_norm(model: GPT) -> dict[str, float]:
+    """A validation loss that is a function of the weights and gets worse with every evaluation of `run_training`."""
+    return {"val_loss": model.wte.weight.norm().item()}
+
+
+def test_a_training_stops_when_so_many_evaluations_brought_no_better_loss(run_training: Training):
+    _, patient = run_training("patient", evaluate=growing_norm, steps=40, patience_evals=3, learning_rate=0.1)
+    assert [row["step"] for row in patient.rows] == [2, 4, 6, 8]
+    assert (patient.best_step, patient.step, patient.stopped_early) == (2, 8, True)
+    summary = patient.summary()
+    assert (summary["steps"], summary["stopped_early"]) == (8, True)
+    _, whole = run_training("whole", evaluate=growing_norm, steps=8, learning_rate=0.1)
+    assert (whole.step, whole.stopped_early) == (8, False)
+
+
+def test_an_improvement_starts_the_count_of_evaluations_anew(run_training: Training):
+    losses = iter([0.5, 0.6, 0.4, 0.4, 0.45, 0.1])
+    _, progress = run_training(steps=40, patience_evals=2, evaluate=lambda model: {"val_loss": next(losses)})
+    assert (progress.best_step, progress.step, progress.stopped_early) == (6, 10, True)
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+@pytest.mark.parametrize("micro_batch", range(1, 17, 3))
+def test_an_early_stop_comes_at_the_same_step_however_often_the_run_was_stopped(
+    run_training: Training, micro_batch: int, keep: str
+):
+    settings = {"evaluate": growing_norm, "steps": 40, "patience_evals": 3, "learning_rate": 0.1, "keep": keep}
+    model, progress = run_training("whole", save_every_steps=3, **settings)
+    with pytest.raises(StopError):
+        run_training("stopped", save_every_steps=3, loss_fn=stopping_at(micro_batch), **settings)
+    resumed, resumed_progress = run_training("stopped", save_every_steps=3, **settings)
+    assert_same(weights(resumed), weights(model))
+    assert resumed_progress == progress
+    again, _ = run_training("stopped", save_every_steps=3, loss_fn=stopping_at(1), **settings)
+    assert_same(weights(again), weights(model))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+def test_a_compiled_training_has_the_losses_and_the_names_of_a_plain_one(
+    run_training: Training, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))  # the graphs, but not the code
+    plain, expected = run_training("plain", model=tiny_model(dropout=0.0))
+    model, progress = run_training("compiled", model=tiny_model(dropout=0.0), compile=True)
+    for ours, theirs in zip(progress.rows, expected.rows, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-5)
+    assert list(model.state_dict()) == list(plain.state_dict())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+def test_compiled_code_has_the_losses_of_plain_code_and_is_resumed_bit_identical(run_training: Training):
+    _, expected = run_training("plain", model=tiny_model(dropout=0.0))
+    _, progress = run_training("compiled", model=tiny_model(dropout=0.0), compile=True)
+    for ours, theirs in zip(progress.rows, expected.rows, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-5)
+    whole, _ = run_training("dropout", compile=True)
+    evaluated = 0
+
+    def evaluate(model: GPT) -> dict[str, float]:
+        nonlocal evaluated
+        evaluated += 1
+        if evaluated == 2:
+            raise StopError
+        return {"val_loss": 1.0}
+
+    with pytest.raises(StopError):
+        run_training("stopped", compile=True, evaluate=evaluate)
+    resumed, _ = run_training("stopped", compile=True)
+    assert_same(weights(resumed), weights(whole))

@@ -3,16 +3,19 @@
 import math
 from pathlib import Path
 
+from scratchlm.models.gpt import GPT
 from scratchlm.models.sampling import SamplingConfig
+from scratchlm.training.checkpoint import Progress
 from scratchlm.training.pretraining import PretrainingConfig, pretrain
 from tests.training.conftest import ByteTokenizer, MemoryShards, tiny_config
 
 
-def test_a_model_is_trained_and_sampled(shards: MemoryShards, tmp_path: Path):
-    text = b"the cat sat on the mat. " * 40
+def tiny_pretraining(shards: MemoryShards, folder: Path, **changes: object) -> tuple[GPT, Progress, dict[str, float]]:
+    """Pretrain a tiny model for 40 steps on a few words, looked at twice."""
+    text = "the cat sat on the mat. " * 40
     shards.vocab_size, shards.eot_id = 257, 256
     shards.splits = {
-        "train": ByteTokenizer().encode_to_numpy(text.decode()),
+        "train": ByteTokenizer().encode_to_numpy(text),
         "val": ByteTokenizer().encode_to_numpy("the mat. " * 9),
     }
     shape = {"n_layer": 1, "n_head": 2, "n_embd": 16, "context_length": 8, "dropout": 0.0}
@@ -21,10 +24,27 @@ def test_a_model_is_trained_and_sampled(shards: MemoryShards, tmp_path: Path):
         | shape
         | {"steps": 40, "batch_tokens": 64, "eval_tokens": 64, "sample_prompts": ["the "]}
         | {"sample": SamplingConfig(max_new_tokens=3, temperature=0.0, top_k=None, seed=0)}
+        | changes
     )
-    model, progress, speed = pretrain(config, shards, ByteTokenizer(), tmp_path)
+    return pretrain(config, shards, ByteTokenizer(), folder)
+
+
+def test_a_model_is_trained_and_sampled(shards: MemoryShards, tmp_path: Path):
+    model, progress, speed = tiny_pretraining(shards, tmp_path)
     assert progress.rows[-1]["val_loss"] < math.log(257) / 2
     assert [sample["step"] for sample in progress.samples] == [20, 40]
     assert {sample["prompt"] for sample in progress.samples} == {"the "}
     assert not model.training
     assert speed["steps_run"] == 40
+
+
+def test_samples_differ_by_the_weights_alone(shards: MemoryShards, tmp_path: Path):
+    drawn = SamplingConfig(max_new_tokens=20, temperature=1.0, top_k=None, seed=0)
+    texts = {}
+    for name, rate in {"moving": 3e-2, "still": 1e-30}.items():
+        (tmp_path / name).mkdir()
+        _, progress, _ = tiny_pretraining(shards, tmp_path / name, learning_rate=rate, sample=drawn)
+        texts[name] = [sample["text"] for sample in progress.samples]
+    assert len(texts["still"]) == len(texts["moving"]) == 2
+    assert len(set(texts["still"])) == 1
+    assert len(set(texts["moving"])) == 2

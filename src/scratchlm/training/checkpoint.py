@@ -28,12 +28,14 @@ class Progress:
     best_step: int = 0
     rows: list[dict[str, float]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
+    stopped_early: bool = False  # because validation no longer improved
     other_code: bool = False  # whether a part of it ran with other code
 
     def summary(self) -> dict[str, float]:
         """The metrics of every training: where it ended and where validation was best."""
         return {
             "steps": self.step,
+            "stopped_early": self.stopped_early,
             "train_loss": self.rows[-1]["train_loss"],
             "best_val_loss": self.best_loss if self.best_loss is not None else self.rows[-1]["val_loss"],
             "best_step": self.best_step,

@@ -1,8 +1,17 @@
-"""The device of this machine: a fact of the run, never a parameter."""
+"""The device and the compiler of this machine: facts of the run, never parameters."""
 
+import os
+import shutil
 import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import torch
+
+from scratchlm.errors import UserError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def pick_device() -> torch.device:
@@ -21,3 +30,15 @@ def warn_if_slow(precision: str, device: torch.device) -> None:
     """Print one line where bfloat16 is emulated: on a CPU without bfloat16 instructions it is 100 times slower."""
     if precision == "bfloat16" and device.type == "cpu" and not has_fast_bfloat16():
         print("bfloat16 is slow on a processor without avx512_bf16 or AMX; set precision: float32.", file=sys.stderr)
+
+
+def compile_loss(loss_fn: Callable[P, T]) -> Callable[P, T]:
+    """A loss function that torch compiles at its first call; UserError where there is no C++ compiler.
+
+    The model that it is given stays as it is: the names of its parameters do not change, and what else runs it,
+    evaluation and sampling with their many shapes, is not compiled.
+    """
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # the one that torch takes
+    if shutil.which(compiler) is None:
+        raise UserError(f"compile is true, but there is no C++ compiler {compiler}; install it or set compile: false.")
+    return torch.compile(loss_fn)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from scratchlm.errors import UserError
 from scratchlm.training.batches import Batch, Batches
 from scratchlm.training.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
-from scratchlm.training.device import warn_if_slow
+from scratchlm.training.device import compile_loss, warn_if_slow
 from scratchlm.training.optimizer import OptimizerConfig, build_optimizer, learning_rate, set_learning_rate
 from scratchlm.training.signals import stop_on_signal
 from scratchlm.workspace import resumed_with_other_code
@@ -33,8 +33,9 @@ class TrainingConfig(OptimizerConfig):
     micro_batch_size: int = Field(gt=0)
     eval_every_steps: int = Field(gt=0)
     save_every_steps: int = Field(gt=0)
+    patience_evals: int | None = Field(gt=0)
     keep: Literal["last", "best"]
-    precision: Literal["float32", "bfloat16"]
+    compile: bool
 
 
 def train(
@@ -50,17 +51,19 @@ def train(
     """Train in place for `steps` optimizer steps, resuming from `folder`; return what was recorded and the run's speed.
 
     `loss_fn` gives the sum of a micro-batch's losses; `evaluate` gives metrics with `val_loss` among them; what
-    `sample` gives is kept with the step. One row is recorded at each evaluation. A signal saves and raises
-    KeyboardInterrupt; a loss or gradient that is not finite raises UserError before the step is applied.
+    `sample` gives is kept with the step. One row is recorded at each evaluation, and the training ends early when
+    `patience_evals` of them in a row are no better than the best before. A signal saves and raises KeyboardInterrupt;
+    a loss or gradient that is not finite raises UserError before the step is applied.
     """
     device = next(model.parameters()).device
     warn_if_slow(config.precision, device)
+    loss_fn = compile_loss(loss_fn) if config.compile else loss_fn
     optimizer = build_optimizer(model, config)
     progress = load_checkpoint(folder, model, optimizer, config.keep == "best")
     progress.other_code |= resumed_with_other_code(folder)
     meter = SpeedMeter(progress.step, steps)
     with stop_on_signal() as stop, meter:
-        while progress.step < steps:
+        while progress.step < steps and not progress.stopped_early:
             set_learning_rate(optimizer, learning_rate(progress.step, steps, config))
             losses, tokens = accumulate_gradients(model, batches, loss_fn, config, progress.step)
             loss = math.fsum(losses)
@@ -72,8 +75,10 @@ def train(
             meter.update(loss, tokens)
             if progress.step % config.eval_every_steps == 0 or progress.step == steps:
                 record_evaluation(progress, model, evaluate, sample, config, steps, folder)
+                progress.stopped_early = progress.step < steps and has_stalled(progress, config.patience_evals)
                 meter.report(progress.rows[-1])
-            if stop.received or progress.step % config.save_every_steps == 0 or progress.step == steps:
+            at_end = progress.step == steps or progress.stopped_early
+            if stop.received or at_end or progress.step % config.save_every_steps == 0:
                 save_checkpoint(folder, model, optimizer, progress)
             if stop.received:
                 raise KeyboardInterrupt
@@ -152,6 +157,12 @@ def record_evaluation(
         progress.best_loss, progress.best_step = row["val_loss"], progress.step
         if config.keep == "best":
             save_best(folder, model, progress.step)
+
+
+def has_stalled(progress: Progress, patience_evals: int | None) -> bool:
+    """Whether so many evaluations have passed since the best one."""
+    since_best = sum(row["step"] > progress.best_step for row in progress.rows)
+    return patience_evals is not None and since_best >= patience_evals
 
 
 class SpeedMeter:

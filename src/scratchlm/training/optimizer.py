@@ -1,17 +1,23 @@
-"""AdamW with weight decay on matrices only, and the learning rate as a pure function of the step."""
+"""AdamW or Muon with weight decay on matrices only, and the learning rate as a pure function of the step."""
 
 import math
+from collections import defaultdict
+from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
 from scratchlm.params import Schema
+from scratchlm.training.muon import Muon
 
 
 class OptimizerConfig(Schema):
     """How weights move; the learning rate warms up linearly and decays along a cosine."""
 
+    optimizer: Literal["adamw", "muon"]
+    precision: Literal["float32", "bfloat16"]
     learning_rate: float = Field(gt=0)
     min_learning_rate_ratio: float = Field(ge=0, le=1)
     warmup_steps: int = Field(ge=0)
@@ -22,13 +28,27 @@ class OptimizerConfig(Schema):
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
-    """AdamW over the parameters that train; biases, gains and other vectors do not decay."""
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
+    """AdamW or Muon over the parameters that train; biases, gains and other vectors do not decay."""
+    groups: dict[tuple[bool, int], list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            matrices = count_block_matrices(name, parameter) if config.optimizer == "muon" else 0
+            groups[parameter.ndim >= 2, matrices].append(parameter)
+    settings = [
+        {"params": parameters, "weight_decay": config.weight_decay if decays else 0.0, "matrices": matrices}
+        for (decays, matrices), parameters in groups.items()
     ]
-    return AdamW(groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), fused=True)
+    adamw = {"lr": config.learning_rate, "betas": (config.beta1, config.beta2), "fused": True}
+    if config.optimizer == "adamw":
+        return AdamW(settings, **adamw)
+    return Muon(settings, getattr(torch, config.precision), **adamw)
+
+
+def count_block_matrices(name: str, parameter: nn.Parameter) -> int:
+    """How many matrices of a block a parameter of a GPT holds side by side; 0 for embeddings, heads and vectors."""
+    if parameter.ndim != 2 or not name.removeprefix("trunk.").startswith("h."):
+        return 0
+    return 3 if name.endswith("c_attn.weight") else 1  # queries, keys and values
 
 
 def learning_rate(step: int, steps: int, config: OptimizerConfig) -> float:
