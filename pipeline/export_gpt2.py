@@ -1,29 +1,39 @@
 """Write the pretrained model in OpenAI's TensorFlow layout: weights, size and tokenizer, seven files."""
 
+import sys
 from pathlib import Path
+from typing import Literal
 
 from scratchlm.artifacts import atomic_directory, write_json
 from scratchlm.models.gpt2_checkpoint import copy_vocabulary, write_gpt2
 from scratchlm.models.storage import load_gpt
-from scratchlm.stages import run_stage
+from scratchlm.params import Schema, read_params
+from scratchlm.stages import matrix_item, run_stage
 
 MODEL = Path("data/models/pretrained")
-CHECKPOINT = Path("data/gpt2/roundtrip")
-METRICS = Path("metrics/export_gpt2.json")
+CHECKPOINTS = Path("data/gpt2")
+METRICS = Path("metrics")
+
+
+class Params(Schema):
+    """Section `export_gpt2` of params.yaml."""
+
+    names: list[Literal["roundtrip"]]
 
 
 def main() -> None:
-    model = load_gpt(MODEL)
-    with atomic_directory(CHECKPOINT) as partial:
+    name = matrix_item("export_gpt2.names", read_params("export_gpt2", Params).names)
+    model, checkpoint = load_gpt(MODEL), CHECKPOINTS / name
+    with atomic_directory(checkpoint) as partial:
         copy_vocabulary(MODEL, partial)
         write_gpt2(model, partial)
     metrics = {
         "tensors": len(list(model.parameters())),
         "parameters": model.num_parameters(),
-        "bytes": sum(file.stat().st_size for file in CHECKPOINT.iterdir()),
+        "bytes": sum(file.stat().st_size for file in checkpoint.iterdir()),
     }
-    write_json(METRICS, metrics)
+    write_json(METRICS / f"export_gpt2_{name}.json", metrics)
 
 
 if __name__ == "__main__":
-    run_stage("export_gpt2", main)
+    run_stage("export_gpt2", main, *sys.argv[1:])

@@ -114,3 +114,22 @@ def test_every_recipe_validates_and_no_section_is_unread(recipe: str, stage: str
         read_params(stage, schema, params)
     sections = {name for name in STAGES if params_schema(name)}
     assert set(read_yaml(params)) == sections
+
+
+@pytest.mark.parametrize("recipe", recipe_names())
+def test_every_model_that_a_recipe_starts_from_is_made_by_its_graph(recipe: str, tmp_path: Path):
+    params = tmp_path / "params.yaml"
+    params.write_text(recipe_text(recipe))
+    sections = read_yaml(params)
+    assert set(sections["convert_gpt2"]["names"]) <= {
+        *sections["export_gpt2"]["names"],
+        *sections["fetch_gpt2"]["sizes"],
+    }
+    made = {"pretrained", *(f"gpt2-{name}" for name in sections["convert_gpt2"]["names"])}
+    for stage, key in {
+        "score_sms_baselines": "base",
+        "finetune_classifier": "base",
+        "finetune_instruct": "base",
+        "judge_responses": "model",
+    }.items():
+        assert sections[stage][key] in made, stage
