@@ -20,7 +20,11 @@ def test_a_model_is_trained_and_sampled(shards: MemoryShards, tmp_path: Path):
         tiny_config(eval_every_steps=20, learning_rate=3e-2, save_every_steps=20).model_dump()
         | shape
         | {"steps": 40, "batch_tokens": 64, "eval_tokens": 64, "sample_prompts": ["the "]}
-        | {"sample": SamplingConfig(max_new_tokens=3, temperature=0.0, top_k=None, seed=0)}
+        | {
+            "sample": SamplingConfig(
+                max_new_tokens=3, temperature=0.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=0
+            )
+        }
     )
     model, progress, speed = pretrain(config, shards, ByteTokenizer(), tmp_path)
     assert progress.rows[-1]["val_loss"] < math.log(257) / 2
