@@ -93,8 +93,9 @@ def chat(
 ) -> None:
     """Talk with a model that has a chat template; on a pipe, one message a line.
 
-    /reset forgets the conversation, /quit or Ctrl-D ends it, Ctrl-C stops an answer. When the context is full,
-    the oldest turns are dropped.
+    /reset forgets the conversation, /quit or Ctrl-D ends it, Ctrl-C stops an answer.
+
+    When the context is full, the oldest turns are dropped.
     """
     from scratchlm.chat import Conversation, converse, typed_messages
     from scratchlm.datasets.chat_templates import read_chat_template
@@ -174,8 +175,7 @@ def bench_device(
 ) -> None:
     """Time matrix products and training steps on the CPU and on each accelerator.
 
-    The training step is forward, backward and AdamW of a GPT of 4.3 million parameters on 2,048 tokens. Takes about a
-    minute on two cores.
+    The step is forward, backward and AdamW of a GPT of 4.3 million parameters on 2,048 tokens.
     """
     from dataclasses import asdict
 

@@ -17,14 +17,14 @@ class SamplingRules(Schema):
     max_new_tokens: int = Field(gt=0)
     top_k: int | None = Field(gt=0)
     top_p: float = Field(gt=0, le=1)
-    repetition_penalty: float = Field(gt=0)
+    repetition_penalty: float = Field(gt=0, allow_inf_nan=False)
     seed: int = Field(ge=0)
 
 
 class SamplingConfig(SamplingRules):
     """How long to go on, and how each token is chosen: temperature 0 takes the most probable one."""
 
-    temperature: float = Field(ge=0)
+    temperature: float = Field(ge=0, allow_inf_nan=False)
 
 
 def generate(

@@ -72,8 +72,7 @@ def bench_devices(devices: Sequence[torch.device], sizes: Sequence[int], shape: 
             low, median, high = statistics.quantiles(seconds, n=4)
             rate = task.amount / median
             ratio = rate / cpu_rates.setdefault(task.name, rate)
-            name = device_name(device)
-            yield Result(name, task.name, task.precision, median, low, high, rate, task.unit, ratio)
+            yield Result(device_name(device), task.name, task.precision, median, low, high, rate, task.unit, ratio)
 
 
 def synchronizer(device: torch.device) -> Run:
@@ -94,14 +93,14 @@ def time_runs(run: Run, synchronize: Run) -> list[float]:
         synchronize()
         return time.perf_counter() - start
 
-    warm_up = 0.0
-    for _ in range(WARM_UPS):
-        if warm_up < PATIENCE_SECONDS:
-            warm_up += timed_run()
-    seconds: list[float] = []
-    while len(seconds) < MIN_REPEATS or (len(seconds) < REPEATS and sum(seconds) < PATIENCE_SECONDS):
-        seconds.append(timed_run())
-    return seconds
+    def repeat(least: int, most: int) -> list[float]:
+        seconds: list[float] = []
+        while len(seconds) < least or (len(seconds) < most and sum(seconds) < PATIENCE_SECONDS):
+            seconds.append(timed_run())
+        return seconds
+
+    repeat(1, WARM_UPS)
+    return repeat(MIN_REPEATS, REPEATS)
 
 
 def device_name(device: torch.device) -> str:
