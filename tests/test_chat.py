@@ -30,8 +30,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     tokenizer = write_byte_tokenizer(folder / "tokenizer")
     model = teach(tiny_gpt(context_length=64), [*tokenizer.encode("\nHi!"), tokenizer.eot_id])
-    save_tiny_model(folder / "talker", model, TEMPLATE)
-    save_tiny_model(folder / "babbler", tiny_gpt(), TEMPLATE)
+    save_tiny_model(folder / "talker", model, chat_template=TEMPLATE)
+    save_tiny_model(folder / "babbler", tiny_gpt(), chat_template=TEMPLATE)
     return folder
 
 
