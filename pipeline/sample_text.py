@@ -8,9 +8,9 @@ from pydantic import Field
 
 from scratchlm.artifacts import write_csv, write_json, write_jsonl
 from scratchlm.datasets.tokenizers import load_tokenizer
-from scratchlm.models.sampling import SamplingConfig, next_token_logits, next_token_probabilities
+from scratchlm.models.sampling import SamplingConfig, SamplingRules, next_token_logits, next_token_probabilities
 from scratchlm.models.storage import load_gpt
-from scratchlm.params import Schema, read_params
+from scratchlm.params import read_params
 from scratchlm.reporting.figures import save_figure, temperature_figure
 from scratchlm.stages import run_stage
 from scratchlm.training.device import pick_device
@@ -23,14 +23,11 @@ FIGURE = Path("metrics/plots/sample_text_temperature.png")
 METRICS = Path("metrics/sample_text.json")
 
 
-class Params(Schema):
+class Params(SamplingRules):
     """Section `sample_text` of params.yaml."""
 
     prompts: list[str] = Field(min_length=1)
-    max_new_tokens: int = Field(gt=0)
     temperatures: list[Annotated[float, Field(gt=0)]] = Field(min_length=1)
-    top_k: int | None = Field(gt=0)
-    seed: int = Field(ge=0)
 
 
 def main() -> None:
@@ -48,7 +45,7 @@ def main() -> None:
         metrics[f"entropy_at_{temperature:g}"] = torch.special.entr(probabilities).sum(dim=-1).mean().item()
     write_jsonl(CONTINUATIONS, continuations)
     write_csv(TABLE, table, list(table[0]))
-    save_figure(temperature_figure(table), FIGURE)
+    save_figure(temperature_figure(params.prompts[0], table), FIGURE)
     write_json(METRICS, metrics)
 
 

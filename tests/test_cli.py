@@ -1,13 +1,20 @@
 """The command line, as a user calls it."""
 
+import json
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from scratchlm.cli import app, cli
+from scratchlm.datasets.lookup_tokenizers import END_OF_TEXT, write_word_tokenizer
+from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.classifier import GPTClassifier
-from scratchlm.models.storage import save_model
+from scratchlm.models.gpt import GPT, GPTConfig
+from scratchlm.models.sampling import SamplingConfig, generate
+from scratchlm.models.storage import load_gpt, save_model
+from scratchlm.training import bench
 from tests.conftest import ROOT
 from tests.corpora import write_byte_tokenizer, write_corpus
 from tests.tiny_model import save_tiny_model, teach, tiny_gpt
@@ -21,6 +28,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_tiny_model(folder / "talker", teach(tiny_gpt(), [*tokenizer.encode("\nHi!"), tokenizer.eot_id]))
     classifier = GPTClassifier(tiny_gpt(), 2)
     classifier.init_head(0)
+    save_tiny_model(folder / "babbler")
     save_model(classifier, folder / "classifier", tokenizer=folder / "talker", card="", class_names=("ham", "spam"))
     return folder
 
@@ -33,7 +41,7 @@ def call(*arguments: str, stdin: str | None = None) -> str:
 
 def test_help_names_every_command():
     text = call("--help")
-    for command in ("recipe", "generate", "classify", "compare-tokenizers", "show"):
+    for command in ("recipe", "generate", "chat", "classify", "show", "compare-tokenizers", "bench-device"):
         assert command in text
 
 
@@ -44,6 +52,45 @@ def test_generate_continues_the_prompt(models: Path):
 def test_generate_draws_the_same_text_for_the_same_seed(models: Path):
     first, second = (call("generate", str(models / "talker"), "abc", "--seed", "5") for _ in range(2))
     assert first == second
+
+
+def test_generate_reads_a_prompt_from_stdin_without_its_last_line_break(models: Path):
+    assert call("generate", str(models / "talker"), "-", "--temperature", "0", stdin="a\nH\n") == "a\nHi!\n"
+
+
+def test_generate_ends_before_a_stop_string(models: Path):
+    assert call("generate", str(models / "talker"), "H", "--temperature", "0", "--stop", "!") == "Hi\n"
+
+
+def test_a_streamed_text_is_the_one_that_is_made_at_once(models: Path):
+    options = {"max_new_tokens": 80, "temperature": 1.5, "top_k": 100, "top_p": 0.95, "repetition_penalty": 1.2}
+    arguments = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    tokenizer = load_tokenizer(models / "talker")
+    sampling = SamplingConfig.model_validate(options | {"seed": 3})
+    (tokens,) = generate(load_gpt(models / "babbler"), [tokenizer.encode("né")], sampling, tokenizer.eot_id)
+    text = tokenizer.decode(tokens)
+    assert len(text) > 20
+    assert call("generate", str(models / "babbler"), "né", "--seed", "3", *arguments) == f"né{text}\n"
+
+
+def test_the_first_new_word_of_a_word_model_has_a_space_before_it(tmp_path: Path):
+    write_word_tokenizer(tmp_path / "tokenizer", ["a", "b", "<|unk|>", END_OF_TEXT])
+    model = GPT(GPTConfig(n_layer=1, n_head=1, n_embd=4, context_length=8, vocab_size=4))
+    model.init_weights(seed=0)
+    save_model(model, tmp_path / "model", tokenizer=tmp_path / "tokenizer", card="")
+    text = call("generate", str(tmp_path / "model"), "a b", "--max-new-tokens", "1", "--temperature", "0")
+    assert text.startswith("a b ")
+
+
+def test_bench_device_prints_a_table_or_the_same_as_json(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bench, "SHAPE", tiny_gpt(context_length=8).config)
+    lines = call("bench-device", "--size", "8").splitlines()
+    rows = json.loads(call("bench-device", "--size", "8", "--json"))
+    assert lines[0] == rows[0]["device"] == bench.device_name(torch.device("cpu"))
+    assert {row["task"] for row in rows} == {"matmul 8", "training step"}
+    assert sum("tokens/s" in line for line in lines) == sum(row["unit"] == "tokens/s" for row in rows)
+    if len(bench.find_devices()) == 1:
+        assert lines[-1].startswith("No accelerator was found")
 
 
 def test_an_instruction_is_answered_without_its_frame(models: Path):
@@ -87,6 +134,13 @@ WRONG = {
     "a classifier that should write": (["generate", "classifier", "x"], "classifier"),
     "a language model that should classify": (["classify", "talker", "x"], "talker"),
     "an unknown recipe": (["recipe", "huge"], "huge is no recipe"),
+    "a conversation without a template": (
+        ["chat", "talker"],
+        "talker has no chat template, so it continues texts; use `s",
+    ),
+    "a share above 1": (["generate", "talker", "x", "--top-p", "1.5"], "--top-p is 1.5, but it should be less than or"),
+    "no number": (["generate", "talker", "x", "--temperature", "nan"], "--temperature is nan"),
+    "an empty stop string": (["chat", "talker", "--stop", ""], "--stop is empty"),
     "an empty prompt": (["generate", "talker", ""], "empty"),
 }
 

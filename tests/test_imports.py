@@ -10,7 +10,7 @@ import pytest
 from tests.closure import ROOT, SOURCES, imported_modules
 
 LAYERS = [
-    {"cli"},
+    {"cli", "chat"},
     {"training", "baselines", "judging", "reporting"},
     {"models", "datasets"},
     {"artifacts", "errors", "params", "recipes", "retry_after", "stages", "statistics", "workspace"},

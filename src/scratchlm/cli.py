@@ -1,19 +1,34 @@
 """The console script `scratchlm`: what is no stage of the pipeline."""
 
 import sys
+from collections.abc import Iterator, Sequence
+from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scratchlm.errors import UserError
 
+if TYPE_CHECKING:
+    from scratchlm.models.sampling import SamplingConfig
+
 cli = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
+# The order of the panels and of the commands in --help is that of their first mention.
+PIPELINE, MODELS, DATA, MACHINE = "Pipeline", "Models", "Data", "Machine"
+
 ModelDir = Annotated[Path, typer.Argument(help="A model directory, such as data/models/instruct.")]
+MaxNewTokens = Annotated[int, typer.Option(min=1, help="At most so many tokens.")]
+Temperature = Annotated[float, typer.Option(help="Above 1 more varied, below 1 safer; 0 takes the likeliest token.")]
+TopK = Annotated[int | None, typer.Option(min=1, help="Draw among the k likeliest tokens; a huge k: among all.")]
+TopP = Annotated[float, typer.Option(help="Draw among the fewest tokens whose probabilities reach p; 1: among all.")]
+RepetitionPenalty = Annotated[float, typer.Option(help="Above 1, what stands in the text already becomes less likely.")]
+Stop = Annotated[list[str] | None, typer.Option(help="End before this text; may be given several times.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed draws the same text.")]
 
 
-@cli.command()
+@cli.command(rich_help_panel=PIPELINE)
 def recipe(
     name: Annotated[str, typer.Argument(help="sample, laptop, ...: a file of recipes/ without `.yaml`.")],
 ) -> None:
@@ -24,31 +39,83 @@ def recipe(
     print(f"params.yaml is now the recipe {name}; run `dvc repro`.")
 
 
-@cli.command()
+@cli.command(rich_help_panel=MODELS)
 def generate(
     model_dir: ModelDir,
-    prompt: Annotated[str, typer.Argument(help="The text to continue.")],
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="At most so many tokens.")] = 60,
-    temperature: Annotated[float, typer.Option(min=0, help="0 takes the most probable token.")] = 0.8,
-    top_k: Annotated[int | None, typer.Option(min=1, help="Draw among the k most probable tokens.")] = 50,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same text.")] = 0,
-    instruction: Annotated[bool, typer.Option(help="Put the prompt into the Alpaca frame.")] = False,
+    prompt: Annotated[
+        str, typer.Argument(help="The text to continue; `-` reads it from stdin, without a last line break.")
+    ],
+    max_new_tokens: MaxNewTokens = 60,
+    temperature: Temperature = 0.8,
+    top_k: TopK = 50,
+    top_p: TopP = 1.0,
+    repetition_penalty: RepetitionPenalty = 1.0,
+    stop: Stop = None,
+    seed: Seed = 0,
+    instruction: Annotated[
+        bool, typer.Option("--instruction", help="Put the prompt into the Alpaca frame, and print the answer alone.")
+    ] = False,
 ) -> None:
-    """Continue a prompt with a model directory."""
+    """Continue a text with a model, token by token."""
     from scratchlm.datasets.instructions import format_prompt
     from scratchlm.datasets.tokenizers import load_tokenizer
-    from scratchlm.models.sampling import SamplingConfig
-    from scratchlm.models.sampling import generate as generate_tokens
+    from scratchlm.models.sampling import stream
+    from scratchlm.models.stop_strings import stream_text
     from scratchlm.models.storage import load_gpt
 
+    sampling = _read_sampling(max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed)
+    stop_strings = _read_stop_strings(stop)
     model, tokenizer = load_gpt(model_dir), load_tokenizer(model_dir)
-    text = format_prompt({"instruction": prompt, "input": ""}) if instruction else prompt
-    sampling = SamplingConfig(max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, seed=seed)
-    tokens = generate_tokens(model, [tokenizer.encode(text)], sampling, tokenizer.eot_id)[0]
-    print(tokenizer.decode(tokens) if instruction else prompt + tokenizer.decode(tokens))
+    text = _without_line_break("".join(_stdin_lines())) if prompt == "-" else prompt
+    tokens = tokenizer.encode(format_prompt({"instruction": text, "input": ""}) if instruction else text)
+    start = len(tokenizer.decode(tokens))
+
+    def decode(new_tokens: Sequence[int]) -> str:
+        return tokenizer.decode([*tokens, *new_tokens])[start:]  # a word has a space before it, the first one too
+
+    steps = stream(model, tokens, sampling, tokenizer.eot_id)
+    print("" if instruction else text, end="", flush=True)
+    for piece in stream_text(steps, decode, stop_strings):
+        print(piece, end="", flush=True)
+    print()
 
 
-@cli.command()
+@cli.command(rich_help_panel=MODELS)
+def chat(
+    model_dir: ModelDir,
+    max_new_tokens: MaxNewTokens = 200,
+    temperature: Temperature = 0.8,
+    top_k: TopK = 50,
+    top_p: TopP = 1.0,
+    repetition_penalty: RepetitionPenalty = 1.0,
+    stop: Stop = None,
+    seed: Seed = 0,
+) -> None:
+    """Talk with a model that has a chat template; on a pipe, one message a line.
+
+    /reset forgets the conversation, /quit or Ctrl-D ends it, Ctrl-C stops an answer.
+
+    When the context is full, the oldest turns are dropped.
+    """
+    from scratchlm.chat import Conversation, converse, typed_messages
+    from scratchlm.datasets.chat_templates import read_chat_template
+    from scratchlm.datasets.tokenizers import load_tokenizer
+    from scratchlm.models.storage import load_gpt
+
+    sampling = _read_sampling(max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed)
+    stop_strings = _read_stop_strings(stop)
+    model, tokenizer = load_gpt(model_dir), load_tokenizer(model_dir)
+    template = read_chat_template(model_dir)
+    if template is None:
+        raise UserError(
+            f"{model_dir} has no chat template, so it continues texts; use `scratchlm generate {model_dir} TEXT`."
+        )
+    conversation = Conversation(model, tokenizer, template, sampling, stop_strings)
+    in_terminal = sys.stdin.isatty()
+    converse(conversation, typed_messages() if in_terminal else map(_without_line_break, _stdin_lines()), in_terminal)
+
+
+@cli.command(rich_help_panel=MODELS)
 def classify(
     model_dir: ModelDir,
     message: Annotated[
@@ -72,7 +139,19 @@ def classify(
         print(f"{names[int(probabilities.argmax())]}\t{probabilities.max():.4f}")
 
 
-@cli.command()
+@cli.command(rich_help_panel=DATA)
+def show(
+    path: Annotated[Path, typer.Argument(help="A data folder, such as data/tokens, or a model directory.")],
+    samples: Annotated[int, typer.Option(min=0, help="At most so many samples of each part.")] = 3,
+) -> None:
+    """Print counts and a few samples of a data folder, and where each came from."""
+    from scratchlm.reporting.show import show_folder
+
+    for line in show_folder(path, samples):
+        print(line)
+
+
+@cli.command(rich_help_panel=DATA)
 def compare_tokenizers(
     corpus: Annotated[Path, typer.Argument(help="A corpus as fetch_corpus writes it.")] = Path("data/raw/corpus"),
     max_bytes: Annotated[int, typer.Option(min=1, help="Of text, spread over the files of the corpus.")] = 1_000_000,
@@ -87,16 +166,70 @@ def compare_tokenizers(
         print(line, flush=True)
 
 
-@cli.command()
-def show(
-    path: Annotated[Path, typer.Argument(help="A data folder, such as data/tokens, or a model directory.")],
-    samples: Annotated[int, typer.Option(min=0, help="At most so many samples of each part.")] = 3,
+@cli.command(rich_help_panel=MACHINE)
+def bench_device(
+    size: Annotated[
+        list[int] | None, typer.Option(min=1, help="Rows of a square matrix, several times for several.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Print counts and a few samples of a data folder, and where each came from."""
-    from scratchlm.reporting.show import show_folder
+    """Time matrix products and training steps on the CPU and on each accelerator.
 
-    for line in show_folder(path, samples):
-        print(line)
+    The step is forward, backward and AdamW of a GPT of 4.3 million parameters on 2,048 tokens.
+    """
+    from dataclasses import asdict
+
+    from scratchlm.reporting.bench_table import bench_table
+    from scratchlm.training import bench
+
+    results = bench.bench_devices(bench.find_devices(), size or [1_024, 4_096], bench.SHAPE)
+    if json:
+        print(dumps([asdict(result) for result in results], indent=2))
+    else:
+        for line in bench_table(results):
+            print(line, flush=True)
+
+
+def _read_sampling(
+    max_new_tokens: int, temperature: float, top_k: int | None, top_p: float, repetition_penalty: float, seed: int
+) -> "SamplingConfig":
+    """Options as a configuration; UserError names the first that is out of its range."""
+    from pydantic import ValidationError
+
+    from scratchlm.models.sampling import SamplingConfig
+
+    try:
+        return SamplingConfig(
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            repetition_penalty=repetition_penalty,
+            seed=seed,
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        option = str(first["loc"][0]).replace("_", "-")
+        raise UserError(f"--{option} is {first['input']}, but it {first['msg'].removeprefix('Input ')}.") from None
+
+
+def _read_stop_strings(stop: list[str] | None) -> list[str]:
+    if stop and "" in stop:
+        raise UserError("--stop is empty, and would end every text at once; leave it out.")
+    return stop or []
+
+
+def _stdin_lines() -> Iterator[str]:
+    """The lines of stdin as they come; UserError if one is not UTF-8."""
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        try:
+            yield line.decode()
+        except UnicodeDecodeError:
+            raise UserError(f"line {number} of stdin is not UTF-8; convert it, for instance with iconv.") from None
+
+
+def _without_line_break(text: str) -> str:
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _read_lines() -> list[str]:

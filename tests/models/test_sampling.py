@@ -1,20 +1,24 @@
 """Generation: what a row holds does not depend on caching, padding, or the rows beside it."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from scratchlm.artifacts import write_json
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT, GPTConfig
-from scratchlm.models.sampling import SamplingConfig, generate, next_token_probabilities
+from scratchlm.models.sampling import (
+    SamplingConfig,
+    generate,
+    next_token_probabilities,
+    penalise_repetition,
+    stream,
+)
 from scratchlm.models.storage import save_model
 
 CONFIG = GPTConfig(n_layer=2, n_head=2, n_embd=16, context_length=24, vocab_size=40)
 PROMPTS = [[5, 6, 7, 8, 9, 10, 11], [1], [2, 3, 4], [12, 13, 14, 15], [39, 38], [0, 0, 0, 0, 0, 0, 0, 0, 0]]
-GREEDY = SamplingConfig(max_new_tokens=12, temperature=0.0, top_k=None, seed=0)
-DRAWN = SamplingConfig(max_new_tokens=12, temperature=1.0, top_k=None, seed=7)
+GREEDY = SamplingConfig(max_new_tokens=12, temperature=0.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=0)
+DRAWN = SamplingConfig(max_new_tokens=12, temperature=1.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=7)
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +47,28 @@ def test_greedy_text_is_that_of_the_uncached_model(model: GPT):
     assert len({tuple(row) for row in rows}) == len(PROMPTS)
 
 
-def test_greedy_text_is_that_of_transformers(model: GPT, tmp_path: Path):
+@pytest.fixture(scope="module")
+def reference(model: GPT, tmp_path_factory: pytest.TempPathFactory):
+    """The same model directory in `transformers`."""
     from transformers import GPT2LMHeadModel
 
-    write_json(tmp_path / "tokenizer/tokenizer.json", {"added_tokens": [{"content": "<|endoftext|>", "id": 0}]})
-    write_json(tmp_path / "tokenizer/tokenizer_config.json", {})
-    save_model(model, tmp_path / "model", tokenizer=tmp_path / "tokenizer", card="")
-    reference = GPT2LMHeadModel.from_pretrained(tmp_path / "model")
-    rows = generate(model, PROMPTS, GREEDY, stop_id=0)
+    folder = tmp_path_factory.mktemp("reference")
+    write_json(folder / "tokenizer/tokenizer.json", {"added_tokens": [{"content": "<|endoftext|>", "id": 0}]})
+    write_json(folder / "tokenizer/tokenizer_config.json", {})
+    save_model(model, folder / "model", tokenizer=folder / "tokenizer", card="")
+    return GPT2LMHeadModel.from_pretrained(folder / "model")
+
+
+@pytest.mark.parametrize("penalty", [1.0, 1.3, 5.0, 0.8])
+def test_greedy_text_is_that_of_transformers(model: GPT, reference, penalty: float):
+    rows = generate(model, PROMPTS, GREEDY.model_copy(update={"repetition_penalty": penalty}), stop_id=0)
     for prompt, row in zip(PROMPTS, rows, strict=True):
         tokens = torch.tensor([prompt])
-        theirs = reference.generate(tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=12, do_sample=False)
+        settings = {"max_new_tokens": 12, "do_sample": False, "repetition_penalty": penalty}
+        theirs = reference.generate(tokens, attention_mask=torch.ones_like(tokens), **settings)
         assert row == [token for token in theirs[0, len(prompt) :].tolist() if token != 0]
+    if penalty != 1:
+        assert rows != generate(model, PROMPTS, GREEDY, stop_id=0)
 
 
 def test_a_drawn_row_does_not_depend_on_the_rows_beside_it(model: GPT):
@@ -90,7 +104,7 @@ def test_text_ends_where_the_context_is_full_whatever_stands_beside_it(model: GP
 
 
 def test_frequencies_are_the_probabilities(model: GPT):
-    one = SamplingConfig(max_new_tokens=1, temperature=0.8, top_k=5, seed=0)
+    one = SamplingConfig(max_new_tokens=1, temperature=0.8, top_k=5, top_p=1.0, repetition_penalty=1.0, seed=0)
     tokens = torch.tensor(generate(model, [PROMPTS[0]] * 2000, one, batch_size=500)).flatten()
     with torch.no_grad():
         expected = next_token_probabilities(model(torch.tensor([PROMPTS[0]]))[0, -1], 0.8, top_k=5)
@@ -115,6 +129,78 @@ def test_top_k_keeps_the_k_largest_and_their_ratios():
     assert set(kept.nonzero().flatten().tolist()) == set(largest.tolist())
     torch.testing.assert_close(kept[largest], logits.double()[largest].softmax(dim=-1))
     torch.testing.assert_close(next_token_probabilities(logits, 1.0, top_k=99), logits.double().softmax(dim=-1))
+
+
+def test_top_p_keeps_the_fewest_tokens_that_reach_it():
+    logits = torch.tensor([0.5, 0.125, 0.25, 0.125], dtype=torch.double).log()
+    for top_p, expected in {
+        0.01: [1, 0, 0, 0],
+        0.5: [1, 0, 0, 0],
+        0.51: [2 / 3, 0, 1 / 3, 0],
+        0.75: [2 / 3, 0, 1 / 3, 0],
+        0.76: [0.5, 0.125, 0.25, 0.125],  # the last two are as probable as each other: both stay
+        1.0: [0.5, 0.125, 0.25, 0.125],
+    }.items():
+        found = next_token_probabilities(logits, 1.0, top_p=top_p)
+        torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.double))
+
+
+def test_what_is_as_probable_as_the_last_of_the_top_k_stays():
+    logits = torch.tensor([1.0, 2.0, 1.0, 0.0])
+    assert next_token_probabilities(logits, 1.0, top_k=2).nonzero().flatten().tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 1.7])
+@pytest.mark.parametrize("top_k", [None, 1, 7, 300])
+@pytest.mark.parametrize("top_p", [0.05, 0.6, 0.95, 1.0])
+@pytest.mark.parametrize("penalty", [1.0, 1.4])
+def test_the_distribution_is_that_of_transformers(temperature: float, top_k: int | None, top_p: float, penalty: float):
+    from transformers import generation
+
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(20, 200, generator=random, dtype=torch.double) * 4
+    context = torch.randint(200, (20, 30), generator=random)
+    theirs = generation.RepetitionPenaltyLogitsProcessor(penalty)(context, logits)
+    theirs = generation.TemperatureLogitsWarper(temperature)(context, theirs)
+    if top_k is not None:
+        theirs = generation.TopKLogitsWarper(top_k)(context, theirs)
+    theirs = generation.TopPLogitsWarper(top_p)(context, theirs).softmax(dim=-1)
+
+    seen = torch.zeros(20, 200, dtype=torch.bool).scatter(1, context, True)
+    ours = next_token_probabilities(penalise_repetition(logits, seen, penalty), temperature, top_k, top_p)
+    assert torch.equal(ours > 0, theirs > 0)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=0)
+
+
+def test_a_penalty_counts_the_prompt_and_the_text_of_its_own_row_alone(model: GPT):
+    sampling = DRAWN.model_copy(update={"repetition_penalty": 1.5, "top_p": 0.9})
+    together = generate(model, PROMPTS, sampling)
+    assert together == [generate(model, [prompt], sampling, seeds=[7 + row])[0] for row, prompt in enumerate(PROMPTS)]
+    never_twice = generate(model, PROMPTS, GREEDY.model_copy(update={"repetition_penalty": 1e9}))
+    for prompt, row in zip(PROMPTS, never_twice, strict=True):
+        assert len({*prompt, *row}) == len({*prompt}) + len(row)
+
+
+def test_a_row_ends_with_the_token_that_its_caller_waits_for(model: GPT):
+    whole = generate(model, PROMPTS, DRAWN, stop_id=0)
+    ended = generate(model, PROMPTS, DRAWN, stop_id=0, has_ended=lambda tokens: sum(tokens) > 60)
+    for row, beginning in zip(whole, ended, strict=True):
+        assert beginning == next((row[:n] for n in range(1, len(row)) if sum(row[:n]) > 60), row)
+    assert ended != whole
+
+
+def test_a_streamed_text_grows_to_the_generated_one(model: GPT):
+    for sampling in (GREEDY, DRAWN):
+        for prompt in PROMPTS:
+            (whole,) = generate(model, [prompt], sampling, stop_id=3)
+            steps = [list(tokens) for tokens in stream(model, prompt, sampling, stop_id=3)]
+            assert steps[-1] == whole
+            assert [len(tokens) for tokens in steps[: len(whole)]] == list(range(1, len(whole) + 1))
+
+
+def test_a_stream_refuses_a_prompt_before_its_first_token(model: GPT):
+    with pytest.raises(UserError, match="is empty"):
+        stream(model, [], GREEDY)
 
 
 def test_top_1_is_greedy(model: GPT):

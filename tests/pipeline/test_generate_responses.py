@@ -29,6 +29,19 @@ def test_every_entry_gets_its_answer_and_whether_it_ended(workspace: Workspace):
     assert (first["response"], first["stopped"]) == ("Ye", False)
 
 
+def test_a_stop_string_ends_an_answer_and_is_no_part_of_it(workspace: Workspace):
+    tokenizer = write_byte_tokenizer(workspace.path / "tokenizer")
+    model = teach(tiny_gpt(), [*tokenizer.encode("\nYes."), tokenizer.eot_id])
+    save_tiny_model(workspace.path / "data/models/instruct", model)
+    write_jsonl(workspace.path / "data/instructions/test.jsonl", ENTRIES[:1])
+    workspace.set("generate_responses.stop_strings", ["es"])
+    workspace.set("generate_responses.max_new_tokens", 3)
+    main()
+    (row,) = read_jsonl(workspace.path / "data/responses/test.jsonl")
+    assert (row["response"], row["tokens"], row["stopped"]) == ("Y", 3, True)
+    assert read_json(workspace.path / "metrics/generate_responses.json")["stopped_rate"] == 1
+
+
 def test_a_prompt_that_fills_the_context_gets_an_empty_answer_and_changes_no_other(workspace: Workspace):
     length = len(format_prompt(ENTRIES[0]).encode())
     save_tiny_model(workspace.path / "data/models/instruct", tiny_gpt(context_length=length + 8))

@@ -165,7 +165,7 @@ def write_run(folder: Path) -> set[str]:
     for name, steps in cards.items():
         write_text(folder / name, f"---\n{yaml.safe_dump({'lineage': steps})}---\n# A model\n")
     write_json(folder / corpus, {"files": CORPUS})
-    save_figure(temperature_figure(NEXT_TOKENS), folder / figure)
+    save_figure(temperature_figure("Return the", NEXT_TOKENS), folder / figure)
     write_text(folder / SAMPLE, (ROOT / SAMPLE).read_text())
     return {*tables, *texts, *metrics, *cards, corpus, figure, SAMPLE}
 

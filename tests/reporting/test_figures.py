@@ -40,7 +40,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "lengths": lambda: lengths_figure(LENGTHS, bin_width=20),
     "scores": lambda: scores_figure(HISTOGRAM),
     "results": lambda: results_figure(PANELS),
-    "temperature": lambda: temperature_figure(NEXT_TOKENS),
+    "temperature": lambda: temperature_figure("Return the", NEXT_TOKENS),
 }
 
 
@@ -115,7 +115,19 @@ def test_every_score_has_a_bar_from_zero_and_its_interval():
     assert [label.get_text() for label in accuracy.get_yticklabels()] == ["ours", "theirs"]
 
 
-def test_each_temperature_has_one_bar_a_token():
-    axes = temperature_figure(NEXT_TOKENS).axes[0]
-    assert [height for _, height in bars(axes)] == [row["probability"] for row in NEXT_TOKENS]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["' a'", "'$'"]
+def test_each_temperature_has_a_bar_for_each_token_and_one_for_the_rest():
+    rows = [row | {"probability": row["probability"] / 2} for row in NEXT_TOKENS]
+    cold, warm = temperature_figure("Return the", rows).axes
+    for axes, temperature in ((cold, 0.1), (warm, 1.0)):
+        shares = [row["probability"] for row in rows if row["temperature"] == temperature]
+        widths = [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)]
+        assert widths == pytest.approx([*shares, 0.5])
+        assert texts(axes) == [*(f"{share:.1%}" for share in shares), "50.0%"]
+    assert [label.get_text() for label in cold.get_yticklabels()] == ["␣a", "$", "all others"]
+
+
+def test_spaces_line_breaks_and_what_the_font_lacks_are_seen():
+    rows = [{"token": token, "temperature": 1.0, "probability": 0.3} for token in (" ж\n", "日\t", "€")]
+    figure = temperature_figure("x" * 40 + " $a", rows)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()][:3] == ["␣ж↵", r"\u65e5\t", "€"]
+    assert figure.get_suptitle() == "next token after …" + "x" * 27 + "␣$a"

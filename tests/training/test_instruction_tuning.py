@@ -27,7 +27,9 @@ def config(**changes: object) -> InstructionConfig:
         "batch_size": 4,
         "max_tokens": 255,
         "loss_on": "response",
-        "sample": SamplingConfig(max_new_tokens=4, temperature=0.0, top_k=None, seed=0),
+        "sample": SamplingConfig(
+            max_new_tokens=4, temperature=0.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=0
+        ),
     }
     return InstructionConfig.model_validate(values | changes)
 

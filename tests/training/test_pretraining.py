@@ -23,7 +23,11 @@ def tiny_pretraining(shards: MemoryShards, folder: Path, **changes: object) -> t
         tiny_config(eval_every_steps=20, learning_rate=3e-2, save_every_steps=20).model_dump()
         | shape
         | {"steps": 40, "batch_tokens": 64, "eval_tokens": 64, "sample_prompts": ["the "]}
-        | {"sample": SamplingConfig(max_new_tokens=3, temperature=0.0, top_k=None, seed=0)}
+        | {
+            "sample": SamplingConfig(
+                max_new_tokens=3, temperature=0.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=0
+            )
+        }
         | changes
     )
     return pretrain(config, shards, ByteTokenizer(), folder)

@@ -9,7 +9,7 @@ from tests.training.conftest import ByteTokenizer, byte_model
 
 
 def test_every_prompt_is_continued():
-    sampling = SamplingConfig(max_new_tokens=3, temperature=1.0, top_k=None, seed=0)
+    sampling = SamplingConfig(max_new_tokens=3, temperature=1.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=0)
     rows = continue_prompts(byte_model(), ByteTokenizer(), ["ab", "c"], sampling)
     assert [row["prompt"] for row in rows] == ["ab", "c"]
     assert rows == continue_prompts(byte_model(), ByteTokenizer(), ["ab", "c"], sampling)

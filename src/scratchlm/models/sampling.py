@@ -1,6 +1,6 @@
 """Text from a GPT, token by token: batches of prompts with a key-value cache, greedy or drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from pydantic import Field
@@ -11,16 +11,22 @@ from scratchlm.models.gpt import GPT
 from scratchlm.params import Schema
 
 
-class SamplingConfig(Schema):
-    """How long to go on, and how each token is chosen: temperature 0 takes the most probable one."""
+class SamplingRules(Schema):
+    """All of SamplingConfig but the temperature; a top_p of 1 and a repetition_penalty of 1 change nothing."""
 
     max_new_tokens: int = Field(gt=0)
-    temperature: float = Field(ge=0)
     top_k: int | None = Field(gt=0)
+    top_p: float = Field(gt=0, le=1)
+    repetition_penalty: float = Field(gt=0, allow_inf_nan=False)
     seed: int = Field(ge=0)
 
 
-@torch.no_grad()
+class SamplingConfig(SamplingRules):
+    """How long to go on, and how each token is chosen: temperature 0 takes the most probable one."""
+
+    temperature: float = Field(ge=0, allow_inf_nan=False)
+
+
 def generate(
     model: GPT,
     prompts: Sequence[Sequence[int]],
@@ -28,25 +34,35 @@ def generate(
     stop_id: int | None = None,
     batch_size: int = 16,
     seeds: Sequence[int] | None = None,
+    has_ended: Callable[[Sequence[int]], bool] | None = None,
 ) -> list[list[int]]:
     """The new tokens that follow each prompt; puts the model into evaluation mode.
 
-    A row ends before `stop_id`, after `max_new_tokens`, or when prompt and new tokens fill the context.
-    Row i is drawn with its own generator, seeded by `seeds[i]` (`sampling.seed + i` if none are given): it does not
-    depend on the rows beside it. UserError names a prompt that is empty or leaves no room in the context.
+    A row ends before `stop_id`, with the token that makes `has_ended(new tokens)` true, after `max_new_tokens`, or when
+    prompt and new tokens fill the context. Row i is drawn with its own generator, seeded by `seeds[i]`
+    (`sampling.seed + i` if none are given): it does not depend on the rows beside it. UserError names a prompt that is
+    empty or leaves no room in the context.
     """
     _check_prompts(prompts, model.config.context_length)
-    model.eval()
     if seeds is None:
         seeds = range(sampling.seed, sampling.seed + len(prompts))
     results: list[list[int]] = [[] for _ in prompts]
     batches = _batches(prompts, batch_size, sampling.max_new_tokens, model.config.context_length)
     for batch in tqdm(batches, desc="generate", unit="batch", disable=None):
-        generators = [torch.Generator().manual_seed(seeds[row]) for row in batch]
-        rows = _generate_batch(model, [prompts[row] for row in batch], sampling, stop_id, generators)
+        batch_seeds = [seeds[row] for row in batch]
+        steps = _steps(model, [prompts[row] for row in batch], sampling, stop_id, batch_seeds, has_ended)
+        *_, rows = steps
         for row, tokens in zip(batch, rows, strict=True):
             results[row] = tokens
     return results
+
+
+def stream(
+    model: GPT, prompt: Sequence[int], sampling: SamplingConfig, stop_id: int | None = None
+) -> Iterator[Sequence[int]]:
+    """After each step the new tokens so far, at last those that `generate` returns for this prompt alone."""
+    _check_prompts([prompt], model.config.context_length)
+    return (rows[0] for rows in _steps(model, [prompt], sampling, stop_id, [sampling.seed]))
 
 
 @torch.no_grad()
@@ -58,22 +74,51 @@ def next_token_logits(model: GPT, prompts: Sequence[Sequence[int]]) -> torch.Ten
     return torch.stack([model(torch.tensor([prompt], device=device))[0, -1].cpu() for prompt in prompts])
 
 
-def next_token_probabilities(logits: torch.Tensor, temperature: float, top_k: int | None = None) -> torch.Tensor:
-    """The distribution (..., V) that tokens are drawn from: softmax(logits / temperature) over the `top_k` largest."""
+def next_token_probabilities(
+    logits: torch.Tensor, temperature: float, top_k: int | None = None, top_p: float = 1.0
+) -> torch.Tensor:
+    """The distribution (..., V) that tokens are drawn from: softmax(logits / temperature), cut and scaled to sum to 1.
+
+    Of it stay the `top_k` most probable tokens, and of these the fewest whose probabilities reach `top_p` (nucleus:
+    Holtzman et al. 2020). What is as probable as the last token that stays, stays too.
+    """
     scaled = (logits.double() - logits.max(dim=-1, keepdim=True).values) / temperature
     if top_k is not None and top_k < logits.shape[-1]:
         smallest_kept = scaled.topk(top_k, dim=-1).values[..., -1:]
         scaled = scaled.masked_fill(scaled < smallest_kept, -torch.inf)
-    return scaled.softmax(dim=-1)
+    probabilities = scaled.softmax(dim=-1)
+    if top_p < 1:
+        probabilities = _nucleus(probabilities, top_p)
+    return probabilities
 
 
-def _generate_batch(
+def penalise_repetition(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch.Tensor:
+    """Logits (B, V) in which those of the `seen` (B, V) tokens are divided by the penalty, or times it if negative.
+
+    This is CTRL's penalty (Keskar et al. 2019) as `transformers` has it; a penalty below 1 rewards repetition.
+    """
+    return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
+
+
+def _nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
+    ordered = probabilities.sort(dim=-1, descending=True).values
+    before = ordered.cumsum(dim=-1) - ordered  # the probability of all that are more probable
+    smallest_kept = ordered.masked_fill(before >= top_p, torch.inf).amin(dim=-1, keepdim=True)
+    kept = probabilities.masked_fill(probabilities < smallest_kept, 0)
+    return kept / kept.sum(dim=-1, keepdim=True)
+
+
+@torch.no_grad()
+def _steps(
     model: GPT,
     prompts: Sequence[Sequence[int]],
     sampling: SamplingConfig,
     stop_id: int | None,
-    generators: Sequence[torch.Generator],
-) -> list[list[int]]:
+    seeds: Sequence[int],
+    has_ended: Callable[[Sequence[int]], bool] | None = None,
+) -> Iterator[list[list[int]]]:
+    """The new tokens of every row, the same growing lists after each step, until all rows have ended."""
+    model.eval()
     longest = max(map(len, prompts))
     count = min(sampling.max_new_tokens, model.config.context_length - longest)
     padding = torch.tensor([longest - len(prompt) for prompt in prompts])
@@ -82,30 +127,49 @@ def _generate_batch(
     # What stands in a padding column is never read: the cache masks it.
     padded = [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
     tokens = torch.tensor(padded, device=device)  # (B, T)
+    choose = _Chooser(sampling, prompts, seeds, model.config.vocab_size)
     rows: list[list[int]] = [[] for _ in prompts]
     unfinished = set(range(len(prompts)))
     for _ in range(count):
         logits = model.logits(model.hidden(tokens, cache)[:, -1])  # (B, V)
-        chosen = _choose(logits.cpu(), sampling, generators)  # (B,)
+        chosen = choose(logits.cpu())  # (B,)
         for row in sorted(unfinished):
             if chosen[row] == stop_id:
                 unfinished.remove(row)
-            else:
-                rows[row].append(chosen[row])
+                continue
+            rows[row].append(chosen[row])
+            if has_ended is not None and has_ended(rows[row]):
+                unfinished.remove(row)
+        yield rows
         if not unfinished:
-            break
+            return
         tokens = torch.tensor(chosen, device=device)[:, None]  # (B, 1)
-    return rows
 
 
-def _choose(logits: torch.Tensor, sampling: SamplingConfig, generators: Sequence[torch.Generator]) -> list[int]:
-    if sampling.temperature == 0:
-        return logits.argmax(dim=-1).tolist()
-    probabilities = next_token_probabilities(logits, sampling.temperature, sampling.top_k)
-    return [
-        int(torch.multinomial(row, 1, generator=generator))
-        for row, generator in zip(probabilities, generators, strict=True)
-    ]
+class _Chooser:
+    """One token a row from its logits; remembers what stands in each row, for the repetition penalty."""
+
+    def __init__(
+        self, sampling: SamplingConfig, prompts: Sequence[Sequence[int]], seeds: Sequence[int], vocab_size: int
+    ) -> None:
+        self.sampling = sampling
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.seen = torch.zeros(len(prompts), vocab_size, dtype=torch.bool)  # (B, V)
+        for row, prompt in enumerate(prompts):
+            self.seen[row, list(prompt)] = True
+
+    def __call__(self, logits: torch.Tensor) -> list[int]:
+        sampling = self.sampling
+        if sampling.repetition_penalty != 1:
+            logits = penalise_repetition(logits, self.seen, sampling.repetition_penalty)  # (B, V)
+        if sampling.temperature == 0:
+            chosen = logits.argmax(dim=-1).tolist()
+        else:
+            probabilities = next_token_probabilities(logits, sampling.temperature, sampling.top_k, sampling.top_p)
+            pairs = zip(probabilities, self.generators, strict=True)
+            chosen = [int(torch.multinomial(row, 1, generator=generator)) for row, generator in pairs]
+        self.seen[range(len(chosen)), chosen] = True
+        return chosen
 
 
 def _check_prompts(prompts: Sequence[Sequence[int]], context_length: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator
 
 from scratchlm.artifacts import atomic_file
@@ -44,23 +45,40 @@ def save_figure(figure: Figure, path: Path) -> None:
         figure.savefig(partial, format="png", dpi=120, metadata={"Software": None})
 
 
-def temperature_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """The probability of the same next tokens at each temperature; rows of `token`, `temperature`, `probability`."""
-    temperatures = list(dict.fromkeys(row["temperature"] for row in rows))
-    width = 0.8 / len(temperatures)
-    figure = Figure(SIZE, layout="constrained")
-    axes = figure.subplots()
-    for index, temperature in enumerate(temperatures):
-        group = [row for row in rows if row["temperature"] == temperature]
-        places = [place + (index + 0.5) * width - 0.4 for place in range(len(group))]
-        axes.bar(places, [row["probability"] for row in group], width, label=f"{temperature:g}")
-    # ascii(): the bundled font lacks most scripts. No mathtext: a token may hold a `$`.
-    tokens = [ascii(row["token"]) for row in rows if row["temperature"] == temperatures[0]]
-    axes.set_xticks(range(len(tokens)), tokens, rotation=60, ha="right", parse_math=False)
-    axes.set_xlabel("next token")
-    axes.set_ylabel("probability")
-    axes.legend(title="temperature")
+def temperature_figure(prompt: str, rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """The probability of the same next tokens, and of all others together, with a panel a temperature.
+
+    Rows have `token`, `temperature` and `probability`.
+    """
+    table = pd.DataFrame(rows)
+    temperatures = table["temperature"].unique()
+    tokens = [_visible(token) for token in table.loc[table["temperature"] == temperatures[0], "token"]]
+    figure = Figure((2.1 * len(temperatures) + 1.2, 0.26 * len(tokens) + 1.5), layout="constrained")
+    panels = figure.subplots(1, len(temperatures), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, temperature in zip(panels, temperatures, strict=True):
+        shares = table.loc[table["temperature"] == temperature, "probability"].to_list()
+        shares.append(max(0.0, 1 - sum(shares)))
+        bars = axes.barh(range(len(shares)), shares, color=["tab:blue"] * len(tokens) + ["silver"])
+        axes.bar_label(
+            bars, [f"{share:.1%}" if share >= 0.001 else "< 0.1%" for share in shares], padding=3, fontsize="small"
+        )
+        axes.set_title(f"temperature {temperature:g}", fontsize="medium")
+        axes.set(xlim=(0, 1.3), xlabel="probability")  # room for the labels
+        axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        axes.spines[["top", "right"]].set_visible(False)
+    # No mathtext: a token may hold a `$`.
+    panels[0].set_yticks(range(len(tokens) + 1), [*tokens, "all others"], parse_math=False)
+    panels[0].invert_yaxis()
+    end = prompt if len(prompt) <= 30 else f"\N{HORIZONTAL ELLIPSIS}{prompt[-30:]}"
+    figure.suptitle(f"next token after {_visible(end)}", fontsize="medium", parse_math=False)
     return figure
+
+
+def _visible(text: str) -> str:
+    """A text in which spaces and line breaks are seen, and what the bundled font lacks is escaped."""
+    shown = text.replace(" ", "\N{OPEN BOX}").replace("\n", "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}")
+    font = get_font(findfont("DejaVu Sans"))
+    return "".join(c if font.get_char_index(ord(c)) else ascii(c)[1:-1] for c in shown)
 
 
 def loss_figure(curve: pd.DataFrame, bigram_loss: float | None = None) -> Figure:
