@@ -43,7 +43,7 @@ def test_a_model_is_trained_and_sampled(shards: MemoryShards, tmp_path: Path):
 
 
 def test_samples_differ_by_the_weights_alone(shards: MemoryShards, tmp_path: Path):
-    drawn = SamplingConfig(max_new_tokens=20, temperature=1.0, top_k=None, seed=0)
+    drawn = SamplingConfig(max_new_tokens=20, temperature=1.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=0)
     texts = {}
     for name, rate in {"moving": 3e-2, "still": 1e-30}.items():
         (tmp_path / name).mkdir()
