@@ -55,12 +55,12 @@ class TokenBatches:
         if self.windows < 1:
             raise UserError(
                 f"the training split has {shards.token_count('train'):,} tokens, but two windows of context_length "
-                f"{seq_len} are needed; take a larger corpus or a smaller pretrain.context_length."
+                f"{seq_len} are needed; take a larger corpus or a smaller context_length."
             )
         if remainder or self.batch_size % micro_batch_size:
             raise UserError(
                 f"batch_tokens {batch_tokens} is no multiple of context_length {seq_len} x micro_batch_size "
-                f"{micro_batch_size}; change pretrain.batch_tokens."
+                f"{micro_batch_size}; change batch_tokens."
             )
 
     def micro_steps(self, step: int) -> int:
