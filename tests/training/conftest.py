@@ -51,6 +51,7 @@ def tiny_model(dropout: float = 0.2, seed: int = 1) -> GPT:
 def tiny_config(**changes: object) -> TrainingConfig:
     values = {
         "learning_rate": 1e-2,
+        "schedule": "cosine",
         "min_learning_rate_ratio": 0.1,
         "warmup_steps": 2,
         "weight_decay": 0.1,
