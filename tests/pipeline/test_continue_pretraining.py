@@ -70,8 +70,7 @@ def test_it_writes_a_model_that_has_learnt_and_that_finetuning_starts_from(works
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 @torch.no_grad()
 def test_lora_leaves_an_adapter_with_which_peft_computes_the_merged_model(workspace: Workspace):
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
+    from peft import AutoPeftModelForCausalLM
 
     workspace.set("continue_pretraining.train", "lora")
     done = workspace.run("continue_pretraining", "domain")
@@ -80,7 +79,7 @@ def test_lora_leaves_an_adapter_with_which_peft_computes_the_merged_model(worksp
     assert metrics["parameters"] == load_gpt(MODEL).num_parameters() > metrics["trained_parameters"]
     verify_manifest(MODEL / "adapter")
     assert read_json(MODEL / "adapter/adapter_config.json")["base_model_name_or_path"] == str(BASE)
-    theirs = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(BASE), str(MODEL / "adapter"))
+    theirs = AutoPeftModelForCausalLM.from_pretrained(str(MODEL / "adapter"))  # names the base
     tokens = torch.randint(256, (2, 32), generator=torch.Generator().manual_seed(0))
     merged = load_gpt(MODEL)(tokens)
     torch.testing.assert_close(theirs(tokens).logits, merged, rtol=1e-4, atol=1e-4)
