@@ -32,10 +32,10 @@ def main() -> Mapping[str, float]:
     check_base(config, model, tokenizer, shards)
     lineage = {str(base): sha256_json(sha256_directory(base)), str(TOKENS): sha256_json(shards.manifest)}
     with work_folder("continue_pretraining", {"params": config.model_dump(), **lineage}) as folder:
-        parameters, before = model.num_parameters(), evaluate_tokens(model, shards, "val", config.context_length)
+        parameters, before = model.num_parameters(), evaluate_tokens(model, shards, "val", config.seq_len)
         progress, speed = continue_pretraining(config, model, tokenizer, shards, folder)
         metrics = {
-            **evaluate_tokens(model.eval(), shards, "val", config.context_length),
+            **evaluate_tokens(model.eval(), shards, "val", config.seq_len),
             **{f"base_{key}": value for key, value in before.items()},
             **progress.summary(),
             "tokens_seen": progress.step * config.batch_tokens,

@@ -20,7 +20,7 @@ from tests.tiny_model import save_tiny_model, tiny_gpt
 SETTINGS = {
     "names": ["domain"],
     "base": "general",
-    "context_length": 32,
+    "seq_len": 32,
     "steps": 20,
     "batch_tokens": 128,
     "micro_batch_size": 4,
@@ -98,8 +98,8 @@ def test_lora_leaves_an_adapter_with_which_peft_computes_the_merged_model(worksp
         ({"names": ["a/b"]}, "it must hold the name of a folder"),
         ({"base": "domain"}, "it must not hold the base, which it would overwrite"),
         ({"base": "missing"}, "data/models/missing"),
-        ({"context_length": 512}, "context_length 512 exceeds the 256 positions of data/models/general; lower "),
-        ({"batch_tokens": 100}, "batch_tokens 100 is no multiple of context_length 32 x micro_batch_size 4"),
+        ({"seq_len": 512}, "seq_len 512 exceeds the 256 positions of data/models/general; lower "),
+        ({"batch_tokens": 100}, "batch_tokens 100 is no multiple of a micro-batch of 4 windows of 32 tokens"),
         ({"train": "head"}, "continue_pretraining.train is 'head', but it should be 'all', 'last_block' or 'lora'"),
     ],
 )

@@ -25,7 +25,7 @@ def config(**changes: object) -> ContinuedPretrainingConfig:
         "train": "all",
         "lora": LoRAConfig(r=2, alpha=4.0),
         "dropout": 0.0,
-        "context_length": 16,
+        "seq_len": 16,
         "steps": 12,
         "batch_tokens": 64,
         "eval_tokens": 64,
@@ -80,10 +80,10 @@ def test_a_base_with_another_tokenizer_is_refused(corpus: TokenShards, tmp_path:
 
 def test_windows_longer_than_the_base_can_read_are_refused(corpus: TokenShards, tmp_path: Path):
     tokenizer = write_byte_tokenizer(tmp_path / "same")
-    check_base(config(context_length=32), byte_model(context_length=32), tokenizer, corpus)
+    check_base(config(seq_len=32), byte_model(context_length=32), tokenizer, corpus)
     message = (
-        r"context_length 33 exceeds the 32 positions of data/models/general; "
-        r"lower continue_pretraining\.context_length\."
+        r"seq_len 33 exceeds the 32 positions of data/models/general; "
+        r"lower continue_pretraining\.seq_len\."
     )
     with pytest.raises(UserError, match=message):
-        check_base(config(context_length=33), byte_model(context_length=32), tokenizer, corpus)
+        check_base(config(seq_len=33), byte_model(context_length=32), tokenizer, corpus)

@@ -17,7 +17,7 @@ from scratchlm.training.pretraining import TokenTrainingConfig, train_on_tokens
 
 
 class ContinuedPretrainingConfig(TokenTrainingConfig):
-    """Which base and which part of it train, on windows of `context_length` tokens, into which folder.
+    """Which base and which part of it train, on windows of `seq_len` tokens, into which folder.
 
     `lora` counts where LoRA trains; `names` is empty or holds the folder of data/models to make.
     """
@@ -27,7 +27,7 @@ class ContinuedPretrainingConfig(TokenTrainingConfig):
     train: Literal["all", "last_block", "lora"]
     lora: LoRAConfig
     dropout: float = Field(ge=0, lt=1)
-    context_length: int = Field(gt=0)
+    seq_len: int = Field(gt=0)
 
     @field_validator("names")
     @classmethod
@@ -42,16 +42,16 @@ class ContinuedPretrainingConfig(TokenTrainingConfig):
 
 
 def check_base(config: ContinuedPretrainingConfig, base: GPT, tokenizer: Tokenizer, shards: TokenShards) -> None:
-    """UserError unless the base can read the shards: in its own tokens, in windows of `context_length`."""
+    """UserError unless the base can read the shards: in its own tokens, in windows of `seq_len`."""
     if (ours := shards.manifest["tokenizer_sha256"]) != tokenizer.sha256:
         raise UserError(
             f"data/models/{config.base} has the tokenizer {tokenizer.sha256[:12]}..., {shards.directory} was made with "
             f"{ours[:12]}...; change continue_pretraining.base, or build_tokenizer so that both have the same."
         )
-    if config.context_length > base.config.context_length:
+    if config.seq_len > base.config.context_length:
         raise UserError(
-            f"context_length {config.context_length} exceeds the {base.config.context_length} positions of "
-            f"data/models/{config.base}; lower continue_pretraining.context_length."
+            f"seq_len {config.seq_len} exceeds the {base.config.context_length} positions of "
+            f"data/models/{config.base}; lower continue_pretraining.seq_len."
         )
 
 
@@ -62,4 +62,4 @@ def continue_pretraining(
     if config.train == "lora":
         add_lora(model, config.lora, config.seed)
     set_trainable(model, config.train)
-    return train_on_tokens(model, config, config.context_length, shards, tokenizer, folder)
+    return train_on_tokens(model, config, config.seq_len, shards, tokenizer, folder)
