@@ -36,7 +36,7 @@ def main() -> Mapping[str, float]:
     tuning = InstructionTuning(config, load_gpt(base, config.dropout), load_tokenizer(base), splits)
     with work_folder("finetune_instruct", {"params": config.model_dump(), **lineage}) as folder:
         progress, speed = tuning.fit(folder)
-        metrics = progress.summary() | {"left_out": tuning.left_out}
+        metrics = progress.summary() | tuning.counts
         card = model_card("A model that answers", "finetune_instruct", config, metrics, lineage, "text-generation")
         saving = {"tokenizer": base, "card": card, "chat_template": CHAT_TEMPLATE}
         save_with_adapter(tuning.model, MODEL, str(base), **saving)

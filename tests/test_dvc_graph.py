@@ -68,6 +68,7 @@ class Project:
         params["build_tokenizer"]["vocab_size"] = 400
         params["shard_corpus"] |= {"split": "tail", "val_fraction": 0.1}
         params["pretrain"] |= TINY
+        params["continue_pretraining"] |= {"steps": 10, "eval_every_steps": 10, "learning_rate": 1e-3}
         for stage in ("finetune_classifier", "finetune_instruct"):
             params[stage]["epochs"] = 1
         yaml.dump(params, self.path / "params.yaml")
@@ -116,3 +117,13 @@ def test_an_experiment_in_another_folder_runs_its_own_code_and_leaves_this_one_a
     assert project.run("git", "status", "--porcelain") == before
     saved = project.run("dvc", "exp", "show", "--json")
     assert "longer" in saved
+
+
+def test_pretraining_is_continued_on_demand_and_fine_tuned_from(project: Project):
+    changes = ["-S", "continue_pretraining.names=[domain]", "-S", "finetune_classifier.base=domain"]
+    ran = stages_run(project.run("dvc", "exp", "run", *changes, "--name", "domain"))
+    assert ran.index("continue_pretraining@domain") < ran.index("finetune_classifier")
+    assert {"pretrain", "convert_gpt2@roundtrip"}.isdisjoint(ran)
+    measured = json.loads(project.run("dvc", "metrics", "show", "--json"))[""]["data"]
+    assert measured["metrics/continue_pretraining_domain.json"]["data"]["steps"] == 10
+    assert "data/models/domain" in (project.path / "data/models/classifier/README.md").read_text()

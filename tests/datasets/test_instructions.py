@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from jinja2 import Environment
 
@@ -40,7 +41,8 @@ def test_the_books_file_splits_without_leaks(shared: Path):
     splits, counts = split_instructions(read_instructions(shared / "mirror" / BOOK), CONFIG)
     assert counts == {
         "entries": 1100, "distinct": 1075, "duplicates": 25, "train": 914, "val": 54, "test": 107, "leaks": 0,
-        "test_in_train": 0, "near_duplicates": 10, "near_duplicates_dropped": 0,
+        "test_in_train": 0, "near_duplicates": 10, "near_duplicates_dropped": 0, "near_duplicates_within_split": 24,
+        "test_near_train": 8,
     }  # fmt: skip
     pairs = [(entry["instruction"], entry["input"]) for part in splits.values() for entry in part]
     assert len(pairs) == len(set(pairs)) == 1075
@@ -77,19 +79,33 @@ def ngrams(entry: dict[str, str]) -> set[str]:
     return {text[start : start + 5] for start in range(len(text) - 4)}
 
 
-def resembling_later(splits: dict[str, list[dict[str, str]]]) -> int:
-    """The entries of train and val with a Jaccard similarity of 0.8 to one of a later split, by the definition."""
+def resembles(entry: set[str], others: list[set[str]]) -> bool:
+    """Whether one of the others has a Jaccard similarity of at least 0.8 to an entry, by the definition."""
+    return any(9 * len(entry & other) >= 4 * (len(entry) + len(other)) for other in others)
+
+
+def count_near_duplicates(splits: dict[str, list[dict[str, str]]]) -> dict[str, int]:
+    """The counts of the metrics, entry by entry."""
     train, val, test = ([ngrams(entry) for entry in splits[name]] for name in ("train", "val", "test"))
-    later = [(a, val + test) for a in train] + [(a, test) for a in val]
-    return sum(any(5 * len(a & b) >= 4 * len(a | b) for b in others) for a, others in later)
+    later = [(entry, val + test) for entry in train] + [(entry, test) for entry in val]
+    within = [(entry, part[:row]) for part in (train, val, test) for row, entry in enumerate(part)]
+    return {
+        "near_duplicates": sum(resembles(*pair) for pair in later),
+        "near_duplicates_within_split": sum(resembles(*pair) for pair in within),
+        "test_near_train": sum(resembles(entry, train) for entry in test),
+    }
 
 
 def test_dropping_near_duplicates_leaves_none_across_splits_and_the_test_set_whole(shared: Path):
     entries = read_instructions(shared / "mirror" / BOOK)
     kept, found = split_instructions(entries, CONFIG)
     dropped, counts = split_instructions(entries, CONFIG.model_copy(update={"near_duplicates": "drop"}))
-    assert resembling_later(kept) == found["near_duplicates"] > 0
-    assert resembling_later(dropped) == 0
+    expected = count_near_duplicates(kept)
+    assert min(expected.values()) > 0
+    assert expected.items() <= found.items()
+    left = count_near_duplicates(dropped)
+    assert (left["near_duplicates"], left["test_near_train"]) == (0, 0)
+    assert left.items() <= counts.items() | {("near_duplicates", 0)}
     assert dropped["test"] == kept["test"]
     assert counts["near_duplicates_dropped"] == found["near_duplicates"]
     assert counts["train"] + counts["val"] + counts["test"] == 1075 - found["near_duplicates"]
@@ -145,6 +161,7 @@ def test_a_broken_line_is_named(tmp_path: Path):
         ([ENTRY, ENTRY | {"instruction": " "}], "entry 2 has no instruction"),
         ([ENTRY | {"output": 3}], "entry 1: output is 3, but it should be a text"),
         ([ENTRY | {"input": None}], "entry 1: input is null"),
+        ([ENTRY, ENTRY | {"input": "\ud83d"}], "entry 2: input is not valid Unicode"),
     ],
 )
 def test_a_wrong_entry_is_named(tmp_path: Path, value: Any, message: str):
@@ -157,3 +174,18 @@ def test_written_splits_are_read_back(tmp_path: Path):
     write_instructions(tmp_path, {"train": entries, "val": [], "test": entries[:1]})
     assert read_jsonl(tmp_path / "train.jsonl") == entries
     assert read_jsonl(tmp_path / "val.jsonl") == []
+
+
+def test_other_tools_read_the_splits_of_the_books_file_as_alpaca_json(shared: Path, tmp_path: Path):
+    """What TRL, axolotl and LLaMA-Factory call: `datasets` reads three columns of texts; pandas reads the same."""
+    from datasets import Value, disable_progress_bars, load_dataset
+
+    disable_progress_bars()
+    splits, _ = split_instructions(read_instructions(shared / "mirror" / BOOK), CONFIG)
+    write_instructions(tmp_path / "splits", splits)
+    files = {name: str(tmp_path / f"splits/{name}.jsonl") for name in splits}
+    read = load_dataset("json", data_files=files, cache_dir=str(tmp_path / "cache"))
+    for name, entries in splits.items():
+        assert read[name].features == {field: Value("string") for field in ("instruction", "input", "output")}
+        assert read[name].to_list() == entries
+        assert pd.read_json(files[name], lines=True, dtype=False).to_dict("records") == entries

@@ -31,3 +31,11 @@ def test_case_and_spacing_do_not_count():
 def test_short_and_empty_texts_resemble_only_themselves():
     assert near_duplicate_pairs(["Hi", "", "hi", "Him", ""], 0.5) == [(0, 2), (1, 4)]
     assert near_duplicate_pairs([], 0.5) == []
+
+
+def test_a_similarity_of_exactly_the_threshold_resembles():
+    """14 n-grams of 25 are 0.56, though in floating point 0.56 * 25 is more than 14."""
+    short = "abcdefghijklmnopqr"  # 14 n-grams
+    assert similarity(short, short + "stuvwxyz012") == 14 / 25 == 0.56
+    assert near_duplicate_pairs([short, short + "stuvwxyz012"], 0.56) == [(0, 1)]
+    assert near_duplicate_pairs([short, short + "stuvwxyz0123"], 0.56) == []

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import GPT
-from scratchlm.models.lora import LoRAConfig, LoRAProjection, add_lora, merge_lora, save_adapter
+from scratchlm.models.lora import LoRAConfig, LoRAProjection, add_lora, merge_lora, save_adapter, save_with_adapter
 from scratchlm.models.storage import save_model
 from tests.models.conftest import make_gpt, random_tokens
 
@@ -53,13 +53,22 @@ def test_every_projection_has_an_update_drawn_by_the_seed_alone():
 
 
 @torch.no_grad()
-def test_merged_equals_unmerged():
-    model, tokens = make_lora_model().double(), random_tokens(2, 16)
-    unmerged = model(tokens)
+@pytest.mark.parametrize("classes", [0, 2])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 3e-5), (torch.bfloat16, 0.1)], ids=str
+)
+def test_merged_equals_unmerged(dtype: torch.dtype, tolerance: float, classes: int):
+    """Up to the rounding of the type, relative to the largest logit; without updates, the logits are others."""
+    model, tokens = make_lora_model(classes).to(dtype), random_tokens(2, 16)
+    inputs = (tokens, torch.full((2,), 16)) if classes else (tokens,)
+    plain = GPTClassifier(make_gpt(), classes) if classes else make_gpt()
+    plain.load_state_dict(model.state_dict(), strict=False)
+    unmerged = model(*inputs).double()
     merge_lora(model)
-    torch.testing.assert_close(model(tokens), unmerged, rtol=1e-9, atol=1e-9)
-    assert model.state_dict().keys() == make_gpt().state_dict().keys()
-    assert (unmerged - make_gpt().double()(tokens)).abs().max() > 1
+    merged = model(*inputs).double()
+    assert (merged - unmerged).abs().max() <= tolerance * unmerged.abs().max()
+    assert (unmerged - plain.to(dtype)(*inputs).double()).abs().max() > 0.2 * unmerged.abs().max()
+    assert model.state_dict().keys() == plain.state_dict().keys()
 
 
 def test_merging_a_model_without_updates_leaves_it_as_it_is():
@@ -106,3 +115,23 @@ def test_peft_computes_the_same_classifier(tmp_path: Path, tokenizer_folder: Pat
     )
     logits = model.double()(tokens, torch.full((3,), 16))
     torch.testing.assert_close(logits, reference(tokens).logits, rtol=1e-9, atol=1e-9)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("classes", [0, 2])
+def test_the_saved_model_is_the_one_that_peft_merges_from_its_adapter(
+    tmp_path: Path, tokenizer_folder: Path, classes: int
+):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    base, model = tmp_path / "base", make_lora_model(classes)
+    save_model(make_gpt(), base, tokenizer=tokenizer_folder, card="")
+    saving = {"tokenizer": tokenizer_folder, "card": "", "class_names": ["ham", "spam"][:classes]}
+    save_with_adapter(model, tmp_path / "model", str(base), **saving)
+    auto = AutoModelForSequenceClassification if classes else AutoModelForCausalLM
+    settings = {"num_labels": classes} if classes else {}
+    adapted = PeftModel.from_pretrained(auto.from_pretrained(base, **settings), str(tmp_path / "model/adapter"))
+    theirs = adapted.merge_and_unload().state_dict()
+    for name, tensor in load_file(tmp_path / "model/model.safetensors").items():
+        torch.testing.assert_close(tensor, theirs[name], rtol=1e-6, atol=1e-6, msg=name)

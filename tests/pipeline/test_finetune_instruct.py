@@ -29,7 +29,9 @@ def test_it_writes_a_model_that_carries_its_prompt(workspace: Workspace):
     load_gpt(Path("data/models/instruct"))
     config = read_json(Path("data/models/instruct/tokenizer_config.json"))
     assert config["chat_template"] == CHAT_TEMPLATE
-    assert read_json(Path("metrics/finetune_instruct.json"))["steps"] == 4
+    metrics = read_json(Path("metrics/finetune_instruct.json"))
+    counts = dict.fromkeys(("train_too_long", "train_left_out", "val_too_long", "val_left_out"), 0)
+    assert counts.items() | {("steps", 4)} <= metrics.items()
     samples = read_jsonl(Path("data/samples/finetune_instruct.jsonl"))
     assert [sample["step"] for sample in samples] == [2, 2, 4, 4]
 
@@ -42,3 +44,14 @@ def test_an_unknown_part_is_one_line_with_the_choices(workspace: Workspace):
         "finetune_instruct: params.yaml: finetune_instruct.train is 'head', "
         "but it should be 'all', 'last_block' or 'lora'.\n"
     )
+
+
+def test_entries_that_are_too_long_are_one_line_where_they_are_an_error(workspace: Workspace):
+    long = {"instruction": "Say it.", "input": "", "output": 200 * "o"}
+    write_instructions(Path("data/instructions"), {"train": [*ENTRIES, long], "val": ENTRIES[:2]})
+    workspace.set("finetune_instruct.too_long", "error")
+    done = workspace.run("finetune_instruct")
+    assert done.returncode == 1
+    assert done.stderr.startswith("finetune_instruct: 1 of the 9 entries of train have more than 256 tokens, entry 9 ")
+    assert len(done.stderr.splitlines()) == 1
+    assert not Path("data/models/instruct").exists()

@@ -58,3 +58,12 @@ def test_a_prompt_that_fills_the_context_gets_an_empty_answer_and_changes_no_oth
     expected[1] = {"id": 1, **long, "response": "", "tokens": 0, "stopped": False}
     assert read_jsonl(responses) == expected
     assert read_json(workspace.path / "metrics/generate_responses.json")["unanswered"] == 1
+
+
+def test_a_test_set_of_prompts_without_room_is_all_unanswered(workspace: Workspace):
+    save_tiny_model(workspace.path / "data/models/instruct", tiny_gpt(context_length=8))
+    write_jsonl(workspace.path / "data/instructions/test.jsonl", ENTRIES)
+    main()
+    assert {row["response"] for row in read_jsonl(workspace.path / "data/responses/test.jsonl")} == {""}
+    metrics = read_json(workspace.path / "metrics/generate_responses.json")
+    assert {"responses": 5, "unanswered": 5, "mean_tokens": 0}.items() <= metrics.items()

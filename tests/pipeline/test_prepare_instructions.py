@@ -12,7 +12,8 @@ def test_counts_are_those_of_the_files_written(workspace: Workspace):
         name: len(read_jsonl(workspace.path / f"data/instructions/{name}.jsonl")) for name in ("train", "val", "test")
     }
     counts = {"entries": 45, "distinct": 40, "duplicates": 5, "leaks": 0, "test_in_train": 0}
-    counts |= {"near_duplicates": 0, "near_duplicates_dropped": 0}
+    near = ("near_duplicates", "near_duplicates_dropped", "near_duplicates_within_split", "test_near_train")
+    counts |= dict.fromkeys(near, 0)
     assert read_json(workspace.path / "metrics/prepare_instructions.json") == counts | sizes
     assert sizes == {"train": 34, "val": 2, "test": 4}
 

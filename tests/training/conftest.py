@@ -52,6 +52,7 @@ def tiny_config(**changes: object) -> TrainingConfig:
     values = {
         "optimizer": "adamw",
         "learning_rate": 1e-2,
+        "schedule": "cosine",
         "min_learning_rate_ratio": 0.1,
         "warmup_steps": 2,
         "weight_decay": 0.1,

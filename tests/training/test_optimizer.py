@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from torch.optim import SGD
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler
 
 from scratchlm.training.optimizer import build_optimizer, learning_rate
 from tests.training.conftest import tiny_config, tiny_model
@@ -15,6 +17,27 @@ def test_the_learning_rate_warms_up_and_decays_along_a_cosine():
     assert rates[60] == pytest.approx(0.55)
     assert rates[-1] == pytest.approx(0.1, abs=1e-3)
     assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+@pytest.mark.parametrize(("schedule", "reference"), [("cosine", CosineAnnealingLR), ("linear", LinearLR)])
+def test_the_rate_falls_as_torchs_schedule_does(schedule: str, reference: type[LRScheduler]):
+    config = tiny_config(learning_rate=2.0, schedule=schedule, min_learning_rate_ratio=0.25, warmup_steps=3)
+    optimizer = SGD([torch.zeros(1, requires_grad=True)], lr=2.0)
+    ends = {
+        "cosine": {"T_max": 20, "eta_min": 0.5},
+        "linear": {"total_iters": 20, "start_factor": 1, "end_factor": 0.25},
+    }
+    scheduler = reference(optimizer, **ends[schedule])
+    for step in range(3, 23):
+        assert learning_rate(step, 23, config) == pytest.approx(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+
+
+def test_a_ratio_of_one_is_a_constant_rate():
+    for schedule in ("cosine", "linear"):
+        config = tiny_config(schedule=schedule, min_learning_rate_ratio=1.0, warmup_steps=0)
+        assert {learning_rate(step, 9, config) for step in range(9)} == {config.learning_rate}
 
 
 def test_no_warm_up_starts_at_the_full_rate():

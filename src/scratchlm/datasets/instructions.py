@@ -28,6 +28,7 @@ CHAT_TEMPLATE = (
 )
 
 Entry = dict[str, str]
+Place = tuple[str, int]  # split and row
 
 
 class SplitConfig(Schema):
@@ -66,6 +67,8 @@ def _read_entry(path: Path, number: int, entry: object) -> Entry:
             raise UserError(f"{path}, entry {number}: {name} is {json.dumps(value)[:40]}, but it should be a text.")
         if name != "input" and not value.strip():
             raise UserError(f"{path}, entry {number} has no {name}; add it, or remove the entry.")
+        if any("\ud800" <= character <= "\udfff" for character in value):  # JSON can write half of a pair alone
+            raise UserError(f"{path}, entry {number}: {name} is not valid Unicode; correct its \\ud... escapes.")
     return read
 
 
@@ -76,15 +79,19 @@ def split_instructions(entries: list[Entry], config: SplitConfig) -> tuple[dict[
         distinct.setdefault(_key(entry), entry)
     rows = entries if config.duplicates == "keep" else list(distinct.values())
     splits = _cut(rows, config)
-    near = _resembling_later(splits, config.near_duplicate_threshold)
-    if config.near_duplicates == "drop":
-        splits = _drop(splits, near)
+    pairs = _near_duplicates(splits, config.near_duplicate_threshold)
+    resembling_later = {first for first, second in pairs if first[0] != second[0]}
+    dropped = resembling_later if config.near_duplicates == "drop" else set()
+    splits = _drop(splits, dropped)
     counts = {"entries": len(entries), "distinct": len(distinct), "duplicates": len(entries) - len(distinct)}
     counts |= {name: len(part) for name, part in splits.items()} | _count_leaks(splits)
     assert counts["leaks"] == 0 or config.duplicates == "keep", "an (instruction, input) stands in two splits"
+    left = [pair for pair in pairs if not dropped.intersection(pair)]
     return splits, counts | {
-        "near_duplicates": len(near),
-        "near_duplicates_dropped": len(rows) - sum(map(len, splits.values())),
+        "near_duplicates": len(resembling_later),
+        "near_duplicates_dropped": len(dropped),
+        "near_duplicates_within_split": len({second for first, second in left if first[0] == second[0]}),
+        "test_near_train": len({test for train, test in left if (train[0], test[0]) == ("train", "test")}),
     }
 
 
@@ -99,15 +106,14 @@ def _cut(rows: list[Entry], config: SplitConfig) -> dict[str, list[Entry]]:
     return dict(zip(SPLITS, (train, val, test), strict=True))
 
 
-def _resembling_later(splits: dict[str, list[Entry]], threshold: float) -> set[tuple[str, int]]:
-    """Split and row of what has a near-duplicate, by instruction and input, in a later split: val, test after train."""
+def _near_duplicates(splits: dict[str, list[Entry]], threshold: float) -> list[tuple[Place, Place]]:
+    """The pairs of near-duplicates by instruction and input, in the order train, val, test and then by row."""
     places = [(name, row) for name in SPLITS for row in range(len(splits[name]))]
     texts = ["\n".join(_key(splits[name][row])) for name, row in places]
-    pairs = [(places[first], places[second]) for first, second in near_duplicate_pairs(texts, threshold)]
-    return {first for first, second in pairs if first[0] != second[0]}
+    return [(places[first], places[second]) for first, second in near_duplicate_pairs(texts, threshold)]
 
 
-def _drop(splits: dict[str, list[Entry]], rows: set[tuple[str, int]]) -> dict[str, list[Entry]]:
+def _drop(splits: dict[str, list[Entry]], rows: set[Place]) -> dict[str, list[Entry]]:
     kept = {name: [entry for row, entry in enumerate(part) if (name, row) not in rows] for name, part in splits.items()}
     for name, part in kept.items():
         if not part:

@@ -20,7 +20,8 @@ def near_duplicate_pairs(texts: Sequence[str], threshold: float) -> list[tuple[i
     for start in range(0, len(texts), BLOCK):
         shared = (ngrams[start : start + BLOCK] @ ngrams.T).tocoo()
         first, second = shared.row + start, shared.col
-        alike = shared.data >= threshold * (sizes[first] + sizes[second] - shared.data)
+        # The quotient is rounded as the threshold was when it was read: 14 of 25 are 0.56, but 14 < 0.56 * 25.
+        alike = shared.data / (sizes[first] + sizes[second] - shared.data) >= threshold
         chosen = alike & (first < second)
         pairs += zip(first[chosen].tolist(), second[chosen].tolist(), strict=True)
     return sorted(pairs)

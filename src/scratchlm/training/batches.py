@@ -54,13 +54,13 @@ class TokenBatches:
         self.micro_batch_size = micro_batch_size
         if self.windows < 1:
             raise UserError(
-                f"the training split has {shards.token_count('train'):,} tokens, but two windows of context_length "
-                f"{seq_len} are needed; take a larger corpus or a smaller pretrain.context_length."
+                f"the training split has {shards.token_count('train'):,} tokens, but two windows of {seq_len} are "
+                "needed; take a larger corpus, or lower pretrain.context_length or continue_pretraining.seq_len."
             )
         if remainder or self.batch_size % micro_batch_size:
             raise UserError(
-                f"batch_tokens {batch_tokens} is no multiple of context_length {seq_len} x micro_batch_size "
-                f"{micro_batch_size}; change pretrain.batch_tokens."
+                f"batch_tokens {batch_tokens} is no multiple of a micro-batch of {micro_batch_size} windows of "
+                f"{seq_len} tokens; change batch_tokens or micro_batch_size."
             )
 
     def micro_steps(self, step: int) -> int:

@@ -22,16 +22,19 @@ from scratchlm.training.samples import continue_prompts
 
 SAMPLES = 3  # validation entries answered at each evaluation
 
+Entry = Mapping[str, str]
+
 
 class InstructionConfig(FinetuningConfig):
-    """Entries of more than `max_tokens` are left out; the loss counts the response, or the prompt too."""
+    """What becomes of entries of more than `max_tokens`; the loss counts the response, or the prompt too."""
 
     train: Literal["all", "last_block", "lora"]
+    too_long: Literal["leave_out", "truncate", "error"]
     loss_on: Literal["response", "all"]
     sample: SamplingConfig
 
 
-def instruction_example(entry: Mapping[str, str], tokenizer: Tokenizer, loss_on: Literal["response", "all"]) -> Example:
+def instruction_example(entry: Entry, tokenizer: Tokenizer, loss_on: Literal["response", "all"]) -> Example:
     """Prompt, response and end of text, and for each token the next one as target where the loss counts it.
 
     Prompt and response are encoded apart, as at generation, where the response is not there yet.
@@ -42,15 +45,50 @@ def instruction_example(entry: Mapping[str, str], tokenizer: Tokenizer, loss_on:
     return Example(sequence[:-1], [IGNORED] * ignored + sequence[ignored + 1 :])
 
 
+def fit_to_length(
+    split: str, entries: Sequence[Entry], tokenizer: Tokenizer, config: InstructionConfig
+) -> tuple[list[tuple[Entry, Example]], dict[str, int]]:
+    """The entries of a split that train, with their examples of at most `max_tokens`, and how many were too long.
+
+    `truncate` cuts the end of the response, and with it the end of text; a prompt that leaves no room for a response
+    is left out all the same. With `error`, UserError names the longest entry.
+    """
+    pairs = [(entry, instruction_example(entry, tokenizer, config.loss_on)) for entry in entries]
+    lengths = [len(example.tokens) for _, example in pairs]
+    too_long = sum(length > config.max_tokens for length in lengths)
+    if too_long and config.too_long == "error":
+        raise UserError(
+            f"{too_long} of the {len(entries)} entries of {split} have more than {config.max_tokens} tokens, entry "
+            f"{lengths.index(max(lengths)) + 1} has {max(lengths)}; raise finetune_instruct.max_tokens, shorten them, "
+            "or set finetune_instruct.too_long: leave_out."
+        )
+    fitting = [(entry, example) for entry, whole in pairs if (example := _fit(entry, whole, tokenizer, config))]
+    if not fitting:
+        raise UserError(
+            f"no entry of {split} fits into {config.max_tokens} tokens; raise finetune_instruct.max_tokens."
+        )
+    return fitting, {f"{split}_too_long": too_long, f"{split}_left_out": len(entries) - len(fitting)}
+
+
+def _fit(entry: Entry, example: Example, tokenizer: Tokenizer, config: InstructionConfig) -> Example | None:
+    if len(example.tokens) <= config.max_tokens:
+        return example
+    prompt_fits = len(tokenizer.encode(format_prompt(entry))) < config.max_tokens
+    if config.too_long == "truncate" and prompt_fits:
+        assert not isinstance(example.target, int)
+        return Example(example.tokens[: config.max_tokens], example.target[: config.max_tokens])
+    return None
+
+
 class InstructionTuning:
-    """A base model with the entries that fit `max_tokens`; `left_out` counts the others of both splits."""
+    """A base model with the entries that fit `max_tokens`; `counts` says how many of each split did not."""
 
     def __init__(
         self,
         config: InstructionConfig,
         base: GPT,
         tokenizer: Tokenizer,
-        splits: Mapping[str, Sequence[Mapping[str, str]]],
+        splits: Mapping[str, Sequence[Entry]],
     ) -> None:
         check_length(config, base, "finetune_instruct")
         self.config, self.model, self.tokenizer = config, base, tokenizer
@@ -58,19 +96,10 @@ class InstructionTuning:
             add_lora(base, config.lora, config.seed)
         set_trainable(base, config.train)
         base.to(pick_device())
-        pairs = {
-            name: [(entry, instruction_example(entry, tokenizer, config.loss_on)) for entry in splits[name]]
-            for name in ("train", "val")
-        }
-        kept = {name: [pair for pair in pairs[name] if len(pair[1].tokens) <= config.max_tokens] for name in pairs}
-        self.left_out = sum(len(pairs[name]) - len(kept[name]) for name in pairs)
-        self.examples = {name: [example for _, example in kept[name]] for name in kept}
-        self.sampled = [entry for entry, _ in kept["val"][:SAMPLES]]
-        if not self.examples["val"]:
-            raise UserError(
-                f"no entry of the validation split has at most {config.max_tokens} tokens; "
-                "raise finetune_instruct.max_tokens."
-            )
+        fitted = {name: fit_to_length(name, splits[name], tokenizer, config) for name in ("train", "val")}
+        self.examples = {name: [example for _, example in pairs] for name, (pairs, _) in fitted.items()}
+        self.sampled = [entry for entry, _ in fitted["val"][0][:SAMPLES]]
+        self.counts = fitted["train"][1] | fitted["val"][1]
 
     def fit(self, folder: Path) -> tuple[Progress, dict[str, float]]:
         """Train, resuming from `folder`; return what was recorded and the run's speed."""

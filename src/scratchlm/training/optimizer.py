@@ -14,11 +14,12 @@ from scratchlm.training.muon import Muon
 
 
 class OptimizerConfig(Schema):
-    """How weights move; the learning rate warms up linearly and decays along a cosine."""
+    """How weights move; the learning rate warms up linearly and decays along a cosine or a line."""
 
     optimizer: Literal["adamw", "muon"]
     precision: Literal["float32", "bfloat16"]
     learning_rate: float = Field(gt=0)
+    schedule: Literal["cosine", "linear"]
     min_learning_rate_ratio: float = Field(ge=0, le=1)
     warmup_steps: int = Field(ge=0)
     weight_decay: float = Field(ge=0)
@@ -52,12 +53,12 @@ def count_block_matrices(name: str, parameter: nn.Parameter) -> int:
 
 
 def learning_rate(step: int, steps: int, config: OptimizerConfig) -> float:
-    """The rate of step 0..steps-1: linear from learning_rate / warmup_steps, then a cosine to the minimum ratio."""
+    """The rate of step 0..steps-1: linear from learning_rate / warmup_steps, then `schedule` to the minimum ratio."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     progress = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
-    cosine = 0.5 * (1 + math.cos(math.pi * progress))
-    return config.learning_rate * (config.min_learning_rate_ratio + (1 - config.min_learning_rate_ratio) * cosine)
+    share = 0.5 * (1 + math.cos(math.pi * progress)) if config.schedule == "cosine" else 1 - progress
+    return config.learning_rate * (config.min_learning_rate_ratio + (1 - config.min_learning_rate_ratio) * share)
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:

@@ -1,4 +1,4 @@
-"""Pretraining: a GPT from random weights on token shards, with samples of its text on the way."""
+"""Training on token shards, with samples of text on the way; pretraining is that of a GPT with random weights."""
 
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from scratchlm.training.losses import language_model_loss
 from scratchlm.training.samples import continue_prompts
 
 
-class PretrainingConfig(GPTShape, TrainingConfig):
-    """Shape of the model, optimization, and what is looked at on the way."""
+class TokenTrainingConfig(TrainingConfig):
+    """How long a model trains on token shards, and what is looked at on the way."""
 
     steps: int = Field(gt=0)
     batch_tokens: int = Field(gt=0)
@@ -28,22 +28,32 @@ class PretrainingConfig(GPTShape, TrainingConfig):
     sample: SamplingConfig
 
 
+class PretrainingConfig(TokenTrainingConfig, GPTShape):
+    """Shape of the model, and how it trains."""
+
+
 def pretrain(
     config: PretrainingConfig, shards: TokenShards, tokenizer: Tokenizer, folder: Path
 ) -> tuple[GPT, Progress, dict[str, float]]:
     """Train on the `train` split, resuming from `folder`; return the model, what was recorded, and the run's speed."""
-    length = config.context_length
     shape = config.model_dump(include=set(GPTShape.model_fields))
     model = GPT(GPTConfig(vocab_size=shards.vocab_size, **shape))
     model.init_weights(config.seed)
     model.to(pick_device())
-    batches = TokenBatches(shards, length, config.batch_tokens, config.micro_batch_size, config.seed)
+    progress, speed = train_on_tokens(model, config, config.context_length, shards, tokenizer, folder)
+    return model.eval(), progress, speed
+
+
+def train_on_tokens(
+    model: GPT, config: TokenTrainingConfig, seq_len: int, shards: TokenShards, tokenizer: Tokenizer, folder: Path
+) -> tuple[Progress, dict[str, float]]:
+    """Train in place on windows of `seq_len` tokens of the `train` split, as `train` does."""
+    batches = TokenBatches(shards, seq_len, config.batch_tokens, config.micro_batch_size, config.seed)
 
     def evaluate(model: GPT) -> dict[str, float]:
-        return evaluate_tokens(model, shards, "val", length, config.eval_tokens)
+        return evaluate_tokens(model, shards, "val", seq_len, config.eval_tokens)
 
     def sample(model: GPT) -> list[dict[str, Any]]:
         return continue_prompts(model, tokenizer, config.sample_prompts, config.sample)
 
-    progress, speed = train(model, batches, language_model_loss, evaluate, config, config.steps, folder, sample)
-    return model.eval(), progress, speed
+    return train(model, batches, language_model_loss, evaluate, config, config.steps, folder, sample)

@@ -1,0 +1,55 @@
+"""Train a base model on with the token shards of the corpus: a new model directory to fine-tune from."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from scratchlm.artifacts import sha256_directory, sha256_json, write_json, write_jsonl, write_plot
+from scratchlm.datasets.shards import TokenShards
+from scratchlm.datasets.tokenizers import load_tokenizer
+from scratchlm.models.lora import save_with_adapter
+from scratchlm.models.storage import load_gpt
+from scratchlm.params import read_params
+from scratchlm.reporting.model_card import model_card
+from scratchlm.stages import matrix_item, run_stage
+from scratchlm.training.continued_pretraining import ContinuedPretrainingConfig, check_base, continue_pretraining
+from scratchlm.training.device import pick_device
+from scratchlm.training.evaluation import evaluate_tokens
+from scratchlm.workspace import work_folder
+
+TOKENS = Path("data/tokens")
+MODELS = Path("data/models")
+SAMPLES = Path("data/samples")
+CURVES = Path("metrics/plots")
+METRICS = Path("metrics")
+
+
+def main() -> Mapping[str, float]:
+    config = read_params("continue_pretraining", ContinuedPretrainingConfig)
+    name = matrix_item("continue_pretraining.names", config.names)
+    base, shards = MODELS / config.base, TokenShards(TOKENS)
+    model, tokenizer = load_gpt(base, config.dropout).to(pick_device()), load_tokenizer(base)
+    check_base(config, model, tokenizer, shards)
+    lineage = {str(base): sha256_json(sha256_directory(base)), str(TOKENS): sha256_json(shards.manifest)}
+    with work_folder("continue_pretraining", {"params": config.model_dump(), **lineage}) as folder:
+        parameters, before = model.num_parameters(), evaluate_tokens(model, shards, "val", config.seq_len)
+        progress, speed = continue_pretraining(config, model, tokenizer, shards, folder)
+        metrics = {
+            **evaluate_tokens(model.eval(), shards, "val", config.seq_len),
+            **{f"base_{key}": value for key, value in before.items()},
+            **progress.summary(),
+            "tokens_seen": progress.step * config.batch_tokens,
+            "parameters": parameters,
+            "trained_parameters": sum(part.numel() for part in model.parameters() if part.requires_grad),
+        }
+        title = f"{config.base}, pretrained further"
+        card = model_card(title, "continue_pretraining", config, metrics, lineage, "text-generation")
+        save_with_adapter(model, MODELS / name, str(base), tokenizer=base, card=card)
+        write_jsonl(SAMPLES / f"continue_pretraining_{name}.jsonl", progress.samples)
+        write_plot(CURVES / f"continue_pretraining_{name}_loss.csv", progress.rows, list(progress.rows[0]))
+        write_json(METRICS / f"continue_pretraining_{name}.json", metrics)
+    return speed
+
+
+if __name__ == "__main__":
+    run_stage("continue_pretraining", main, *sys.argv[1:])

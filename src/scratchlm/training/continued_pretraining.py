@@ -1,0 +1,65 @@
+"""Pretraining continued: a base model, or a part of it, trains on with the tokens of another corpus."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from scratchlm.datasets.shards import TokenShards
+from scratchlm.datasets.tokenizers import Tokenizer
+from scratchlm.errors import UserError
+from scratchlm.models.gpt import GPT
+from scratchlm.models.lora import LoRAConfig, add_lora
+from scratchlm.models.trainable import set_trainable
+from scratchlm.training.checkpoint import Progress
+from scratchlm.training.pretraining import TokenTrainingConfig, train_on_tokens
+
+
+class ContinuedPretrainingConfig(TokenTrainingConfig):
+    """Which base and which part of it train, on windows of `seq_len` tokens, into which folder.
+
+    `lora` counts where LoRA trains; `names` is empty or holds the folder of data/models to make.
+    """
+
+    base: str
+    names: list[str]
+    train: Literal["all", "last_block", "lora"]
+    lora: LoRAConfig
+    dropout: float = Field(ge=0, lt=1)
+    seq_len: int = Field(gt=0)
+
+    @field_validator("names")
+    @classmethod
+    def _name_one_new_folder(cls, names: list[str], info: ValidationInfo) -> list[str]:
+        if len(names) > 1:
+            raise ValueError("must hold at most one name: all would be the same model")
+        if not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) for name in names):
+            raise ValueError("must hold the name of a folder: letters, digits, `.`, `_` and `-`")
+        if info.data.get("base") in names:
+            raise ValueError("must not hold the base, which it would overwrite")
+        return names
+
+
+def check_base(config: ContinuedPretrainingConfig, base: GPT, tokenizer: Tokenizer, shards: TokenShards) -> None:
+    """UserError unless the base can read the shards: in its own tokens, in windows of `seq_len`."""
+    if (ours := shards.manifest["tokenizer_sha256"]) != tokenizer.sha256:
+        raise UserError(
+            f"data/models/{config.base} has the tokenizer {tokenizer.sha256[:12]}..., {shards.directory} was made with "
+            f"{ours[:12]}...; change continue_pretraining.base, or build_tokenizer so that both have the same."
+        )
+    if config.seq_len > base.config.context_length:
+        raise UserError(
+            f"seq_len {config.seq_len} exceeds the {base.config.context_length} positions of "
+            f"data/models/{config.base}; lower continue_pretraining.seq_len."
+        )
+
+
+def continue_pretraining(
+    config: ContinuedPretrainingConfig, model: GPT, tokenizer: Tokenizer, shards: TokenShards, folder: Path
+) -> tuple[Progress, dict[str, float]]:
+    """Train the base in place, resuming from `folder`; return what was recorded and the run's speed."""
+    if config.train == "lora":
+        add_lora(model, config.lora, config.seed)
+    set_trainable(model, config.train)
+    return train_on_tokens(model, config, config.seq_len, shards, tokenizer, folder)

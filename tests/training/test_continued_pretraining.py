@@ -1,0 +1,89 @@
+"""Pretraining continued: a base learns another corpus, only what is named moves, and what does not fit is refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from scratchlm.datasets.shards import TokenShards
+from scratchlm.errors import UserError
+from scratchlm.models.gpt import GPT
+from scratchlm.models.lora import LoRAConfig
+from scratchlm.models.sampling import SamplingConfig
+from scratchlm.training.continued_pretraining import ContinuedPretrainingConfig, check_base, continue_pretraining
+from scratchlm.training.evaluation import evaluate_tokens
+from tests.corpora import write_byte_tokenizer, write_shards
+from tests.training.conftest import byte_model, tiny_config
+
+TEXTS = ["the cat sat on the mat. " * 10] * 10
+
+
+def config(**changes: object) -> ContinuedPretrainingConfig:
+    values = tiny_config(eval_every_steps=4, learning_rate=1e-2, save_every_steps=4).model_dump() | {
+        "base": "general",
+        "names": [],
+        "train": "all",
+        "lora": LoRAConfig(r=2, alpha=4.0),
+        "dropout": 0.0,
+        "seq_len": 16,
+        "steps": 12,
+        "batch_tokens": 64,
+        "eval_tokens": 64,
+        "sample_prompts": ["the "],
+        "sample": SamplingConfig(max_new_tokens=3, temperature=0.0, top_k=None, seed=0),
+    }
+    return ContinuedPretrainingConfig.model_validate(values | changes)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> TokenShards:
+    tokenizer = write_byte_tokenizer(tmp_path / "tokenizer")
+    return TokenShards(write_shards(tmp_path / "tokens", tokenizer, {"train": TEXTS, "val": TEXTS[:1]}, 4_000))
+
+
+def train_on(corpus: TokenShards, **changes: object) -> tuple[GPT, dict[str, torch.Tensor]]:
+    folder = corpus.directory.with_name("work")
+    folder.mkdir()
+    model = byte_model(context_length=32)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    tokenizer = write_byte_tokenizer(folder / "tokenizer")
+    continue_pretraining(config(**changes), model, tokenizer, corpus, folder)
+    return model.eval(), before
+
+
+@pytest.mark.parametrize("part", ["all", "last_block", "lora"])
+def test_the_base_learns_the_corpus(corpus: TokenShards, part: str):
+    model, before = train_on(corpus, train=part)
+    base = byte_model(context_length=32)
+    base.load_state_dict(before)
+    losses = [evaluate_tokens(each.eval(), corpus, "val", 16)["val_loss"] for each in (base, model)]
+    assert losses[1] < losses[0] - 0.05
+
+
+@pytest.mark.parametrize(("part", "moved"), [("last_block", ("h.1.", "ln_f.")), ("lora", (".lora_",))])
+def test_what_is_frozen_keeps_every_bit(corpus: TokenShards, part: str, moved: tuple[str, ...]):
+    """With weight decay, momentum, and the best of several evaluations restored."""
+    model, before = train_on(corpus, train=part, weight_decay=0.5, keep="best")
+    for name, tensor in model.state_dict().items():
+        trains = any(prefix in name for prefix in moved)
+        assert trains != (name in before and torch.equal(tensor, before[name])), name
+
+
+def test_a_base_with_another_tokenizer_is_refused(corpus: TokenShards, tmp_path: Path):
+    tokenizer = write_byte_tokenizer(tmp_path / "other")
+    check_base(config(), byte_model(), tokenizer, corpus)
+    tokenizer.sha256 = "0" * 64
+    message = r"data/models/general has the tokenizer 000000000000\.\.\., .*/tokens was made with [0-9a-f]{12}\.\.\.; "
+    with pytest.raises(UserError, match=message):
+        check_base(config(), byte_model(), tokenizer, corpus)
+
+
+def test_windows_longer_than_the_base_can_read_are_refused(corpus: TokenShards, tmp_path: Path):
+    tokenizer = write_byte_tokenizer(tmp_path / "same")
+    check_base(config(seq_len=32), byte_model(context_length=32), tokenizer, corpus)
+    message = (
+        r"seq_len 33 exceeds the 32 positions of data/models/general; "
+        r"lower continue_pretraining\.seq_len\."
+    )
+    with pytest.raises(UserError, match=message):
+        check_base(config(seq_len=33), byte_model(context_length=32), tokenizer, corpus)
