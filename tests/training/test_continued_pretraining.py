@@ -30,7 +30,9 @@ def config(**changes: object) -> ContinuedPretrainingConfig:
         "batch_tokens": 64,
         "eval_tokens": 64,
         "sample_prompts": ["the "],
-        "sample": SamplingConfig(max_new_tokens=3, temperature=0.0, top_k=None, seed=0),
+        "sample": SamplingConfig(
+            max_new_tokens=3, temperature=0.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=0
+        ),
     }
     return ContinuedPretrainingConfig.model_validate(values | changes)
 
