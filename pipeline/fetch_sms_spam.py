@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 
 from scratchlm.artifacts import write_json
 from scratchlm.datasets.download import fetch
-from scratchlm.datasets.sms_spam import extract_sms_spam
+from scratchlm.datasets.sms_spam_reading import extract_sms_spam
 from scratchlm.datasets.sources import SMS_SPAM, FileSource, find_source
 from scratchlm.params import Schema, read_params
 from scratchlm.stages import run_stage

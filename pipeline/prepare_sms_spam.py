@@ -3,14 +3,8 @@
 from pathlib import Path
 
 from scratchlm.artifacts import write_csv, write_json
-from scratchlm.datasets.sms_spam import (
-    ReadConfig,
-    SplitConfig,
-    length_histogram,
-    read_sms_spam,
-    split_sms_spam,
-    write_sms_spam,
-)
+from scratchlm.datasets.sms_spam import SplitConfig, class_balance, length_histogram, split_sms_spam, write_sms_spam
+from scratchlm.datasets.sms_spam_reading import ReadConfig, read_sms_spam
 from scratchlm.params import read_params
 from scratchlm.stages import run_stage
 
@@ -18,6 +12,7 @@ RAW = Path("data/raw/sms_spam.tsv")
 SPLITS = Path("data/sms_spam")
 METRICS = Path("metrics/prepare_sms_spam.json")
 LENGTHS = Path("metrics/plots/prepare_sms_spam_lengths.csv")
+CLASSES = Path("metrics/plots/prepare_sms_spam_classes.csv")
 
 
 class Params(ReadConfig, SplitConfig):
@@ -27,9 +22,10 @@ class Params(ReadConfig, SplitConfig):
 def main() -> None:
     params = read_params("prepare_sms_spam", Params)
     messages = read_sms_spam(RAW, params)
-    frames, counts = split_sms_spam(messages, params)
-    write_sms_spam(SPLITS, frames)
-    write_csv(LENGTHS, length_histogram(messages), ["length", "ham", "spam"])
+    frames, counts = split_sms_spam(messages, params.labels, params)
+    write_sms_spam(SPLITS, frames, params.labels)
+    write_csv(LENGTHS, length_histogram(messages, params.labels), ["length", "label", "messages"])
+    write_csv(CLASSES, class_balance(counts, params.labels), ["part", "label", "messages"])
     write_json(METRICS, counts)
 
 

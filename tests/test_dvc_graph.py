@@ -95,9 +95,9 @@ def test_a_second_repro_runs_nothing_and_leaves_no_untracked_file(project: Proje
 
 def test_an_experiment_runs_what_depends_on_its_parameter_and_the_way_back_runs_nothing(project: Project):
     output = project.run("dvc", "exp", "run", "-S", f"{RATE}=5e-4", "--name", "slower")
-    assert stages_run(output) == ["finetune_classifier", "report"]
+    assert stages_run(output) == ["finetune_classifier", "compare_classifiers", "report"]
     changed = json.loads(project.run("dvc", "metrics", "diff", "--json"))
-    assert set(changed) == {"metrics/finetune_classifier.json"}
+    assert set(changed) == {"metrics/compare_classifiers.json", "metrics/finetune_classifier.json"}
     assert "slower" in project.run("dvc", "exp", "show", "--csv", "--only-changed")
     project.run("dvc", "plots", "diff")
     assert "finetune_classifier_loss" in (project.path / "dvc_plots/index.html").read_text()

@@ -1,8 +1,14 @@
 """Intervals agree with published values."""
 
+import numpy as np
 import pytest
 
-from scratchlm.statistics import bootstrap_interval, paired_difference, wilson_interval
+from scratchlm.statistics import (
+    bootstrap_interval,
+    paired_difference,
+    stratified_bootstrap_interval,
+    wilson_interval,
+)
 
 
 def test_wilson_interval_agrees_with_the_textbook():
@@ -29,3 +35,13 @@ def test_a_paired_difference_is_narrower_than_two_intervals():
     ours = [float(index % 7) + 0.5 for index in range(200)]
     theirs = [float(index % 7) for index in range(200)]
     assert paired_difference(ours, theirs) == {"mean": 0.5, "low": 0.5, "high": 0.5}
+
+
+def test_a_stratified_bootstrap_is_near_the_normal_interval_repeats_and_keeps_the_sizes_of_strata():
+    values = np.concatenate([np.arange(500) % 10, 100 + np.arange(500) % 10]).astype(float)
+    strata = np.repeat([0, 1], 500)
+    low, high = stratified_bootstrap_interval(lambda rows: values[rows].mean(), strata)
+    half = 1.96 * 2.8723 / 1000**0.5  # the strata's own means differ, which must not widen it
+    assert (low, high) == pytest.approx((54.5 - half, 54.5 + half), abs=0.03)
+    assert stratified_bootstrap_interval(lambda rows: values[rows].mean(), strata) == (low, high)
+    assert stratified_bootstrap_interval(lambda rows: float(strata[rows].sum()), strata) == (500, 500)

@@ -1,12 +1,13 @@
-"""Intervals for what a run measured: Wilson for proportions, bootstrap for means and paired differences."""
+"""Intervals for what a run measured: Wilson for proportions, bootstrap for means, differences and other statistics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
+STATISTIC_RESAMPLES = 1_000  # each calls a function
 
 
 def wilson_interval(successes: int, total: int) -> tuple[float, float]:
@@ -27,6 +28,22 @@ def bootstrap_interval(values: Sequence[float], seed: int = 0) -> tuple[float, f
         (data,), np.mean, n_resamples=RESAMPLES, batch=1_000, method="percentile", rng=np.random.default_rng(seed)
     )
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def stratified_bootstrap_interval(
+    statistic: Callable[[np.ndarray], float], strata: np.ndarray, seed: int = 0
+) -> tuple[float, float]:
+    """The 95 % percentile bootstrap interval of a statistic of row numbers, the same for the same seed.
+
+    Rows are drawn within each stratum, so that each keeps its size (as in pROC, Robin et al. 2011).
+    """
+    rng = np.random.default_rng(seed)
+    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    values = [
+        statistic(np.concatenate([rng.choice(rows, len(rows)) for rows in members])) for _ in range(STATISTIC_RESAMPLES)
+    ]
+    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
 
 
 def paired_difference(ours: Sequence[float], theirs: Sequence[float], seed: int = 0) -> dict[str, float]:

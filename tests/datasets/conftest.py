@@ -1,9 +1,11 @@
-"""A project folder of its own for each test, and GPT-2's tokenizer once."""
+"""A project folder of its own for each test, GPT-2's tokenizer and UCI's messages once."""
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from scratchlm.datasets.sms_spam_reading import ReadConfig, extract_sms_spam, read_sms_spam
 from scratchlm.datasets.tokenizer_building import fetch_gpt2
 from scratchlm.datasets.tokenizers import write_byte_pair_tokenizer
 
@@ -24,3 +26,18 @@ def gpt2_directory(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
         monkeypatch.setenv("SCRATCHLM_MIRROR", str(shared / "mirror"))
         write_byte_pair_tokenizer(directory, *fetch_gpt2())
     return directory
+
+
+@pytest.fixture(scope="session")
+def uci_file(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """UCI's file of messages."""
+    path = tmp_path_factory.mktemp("uci") / "sms_spam.tsv"
+    extract_sms_spam(shared / "mirror/archive.ics.uci.edu/static/public/228/sms+spam+collection.zip", path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def uci(uci_file: Path) -> pd.DataFrame:
+    """UCI's messages, read with quoting off."""
+    config = ReadConfig(labels=["ham", "spam"], separator="tab", quoting="none", columns=None)
+    return read_sms_spam(uci_file, config)

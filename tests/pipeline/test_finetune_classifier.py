@@ -19,7 +19,7 @@ def project(workspace: Workspace) -> None:
     save_tiny_model(Path("data/models/tiny"), tiny_gpt(context_length=64))
     rows = [("ham", f"see you at {n}") for n in range(20)] + [("spam", f"WIN {n}000 NOW!") for n in range(20)]
     frame = pd.DataFrame(rows, columns=["label", "text"])
-    write_sms_spam(Path("data/sms_spam"), dict.fromkeys(SPLITS, frame) | {"unused_ham": frame[:20]})
+    write_sms_spam(Path("data/sms_spam"), dict.fromkeys(SPLITS, frame) | {"unused": frame[:20]}, ["ham", "spam"])
     for key, value in {
         "base": "tiny",
         "epochs": 4,
@@ -39,12 +39,16 @@ def test_it_writes_a_classifier_and_its_scores(workspace: Workspace, part: str):
     metrics = read_json(Path("metrics/finetune_classifier.json"))
     assert metrics["accuracy"] == 1.0
     assert metrics["accuracy_low"] < 1.0
-    assert metrics["false_positive_rate"] == 0.0
+    assert (metrics["false_positive_rate"], metrics["f1"]) == (0.0, 1.0)
+    assert 0 < metrics["brier_score"] < metrics["expected_calibration_error"] < 0.5
     assert isinstance(load_model(Path("data/models/classifier")), GPTClassifier)
     assert read_class_names(Path("data/models/classifier")) == ["ham", "spam"]
     assert Path("data/models/classifier/adapter/adapter_model.safetensors").exists() == (part == "lora")
     predictions = pd.read_csv("data/predictions/classifier.csv")
-    assert list(predictions.columns) == ["label", "predicted", "probability", "text"]
+    assert list(predictions.columns) == ["label", "predicted", "probability_ham", "probability_spam", "text"]
+    reliability = pd.read_csv("metrics/plots/finetune_classifier_reliability.csv")
+    assert reliability["messages"].sum() == 40
+    assert (reliability["accuracy"] == 1).all()
     assert (predictions["label"] == predictions["predicted"]).all()
 
 

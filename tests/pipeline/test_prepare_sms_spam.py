@@ -18,9 +18,9 @@ def test_counts_are_those_of_the_files_written(workspace: Workspace):
     assert workspace.run("prepare_sms_spam").returncode == 0
     sizes = {
         name: len(read_split(workspace.path / f"data/sms_spam/{name}.csv"))
-        for name in ("train", "val", "test", "unused_ham")
+        for name in ("train", "val", "test", "unused")
     }
-    assert sizes == {"train": 28, "val": 4, "test": 8, "unused_ham": 20}
+    assert sizes == {"train": 28, "val": 4, "test": 8, "unused": 20}
     metrics = read_json(workspace.path / "metrics/prepare_sms_spam.json")
     assert (metrics["messages"], metrics["distinct_ham"], metrics["train_spam"], metrics["leaks_text"]) == (
         61,
@@ -28,8 +28,11 @@ def test_counts_are_those_of_the_files_written(workspace: Workspace):
         14,
         0,
     )
-    histogram = (workspace.path / "metrics/plots/prepare_sms_spam_lengths.csv").read_text()
-    assert histogram == '"length","ham","spam"\n0,41,20\n'
+    plots = workspace.path / "metrics/plots"
+    assert (
+        plots / "prepare_sms_spam_lengths.csv"
+    ).read_text() == '"length","label","messages"\n0,"ham",41\n0,"spam",20\n'
+    assert '"train","spam",14\n' in (plots / "prepare_sms_spam_classes.csv").read_text()
 
 
 def test_the_recipe_book_split_gives_the_counts_of_the_book(workspace: Workspace, mirror: Path):

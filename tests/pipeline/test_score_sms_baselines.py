@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from pipeline.score_sms_baselines import main
-from scratchlm.artifacts import read_json, write_csv
+from scratchlm.artifacts import read_json, write_csv, write_json
 from tests.conftest import Workspace
 from tests.tiny_model import save_tiny_model
 
@@ -17,7 +17,8 @@ def write_messages(workspace: Workspace, unused: list[dict[str, str]]) -> None:
         spam = [{"label": "spam", "text": f"WIN a free prize, call {name} {n}"} for n in range(size)]
         ham = [{"label": "ham", "text": f"see you on the bus {name} {n}"} for n in range(size)]
         write_csv(workspace.path / f"data/sms_spam/{name}.csv", spam + ham, ["label", "text"])
-    write_csv(workspace.path / "data/sms_spam/unused_ham.csv", unused, ["label", "text"])
+    write_csv(workspace.path / "data/sms_spam/unused.csv", unused, ["label", "text"])
+    write_json(workspace.path / "data/sms_spam/classes.json", ["ham", "spam"])
     save_tiny_model(workspace.path / "data/models/gpt2-roundtrip")
 
 
@@ -29,10 +30,10 @@ def test_both_baselines_are_scored_on_the_same_messages(workspace: Workspace):
     assert (metrics["tfidf_accuracy"], metrics["tfidf_f1"], metrics["tfidf_false_positive_rate"]) == (1, 1, 0.5)
     assert metrics["tfidf_accuracy_low"] == pytest.approx(0.912, abs=1e-3)
     assert metrics["majority_accuracy"] == 0.5
-    predictions = pd.read_csv(workspace.path / "data/baselines/sms_spam.csv")
-    assert list(predictions["label"]) == ["spam"] * 20 + ["ham"] * 20
-    said_spam = predictions["zero_shot_probability"] >= 0.5
-    assert metrics["zero_shot_accuracy"] == (said_spam == (predictions["label"] == "spam")).mean()
+    for name in ("tfidf", "zero_shot"):
+        predictions = pd.read_csv(workspace.path / f"data/predictions/{name}.csv")
+        assert list(predictions["label"]) == ["spam"] * 20 + ["ham"] * 20
+        assert metrics[f"{name}_accuracy"] == (predictions["predicted"] == predictions["label"]).mean()
 
 
 def test_without_unused_ham_its_rate_is_unknown(workspace: Workspace):

@@ -11,6 +11,7 @@ from scratchlm.reporting.figures import save_figure, temperature_figure
 from tests.conftest import ROOT
 
 SAMPLE = "recipes/sample.yaml"
+CLASSES = ["ham", "spam"]
 ATTACK = "<script>alert('1')</script><img src=http://127.0.0.1/x> {{ 7 * 7 }} & NA"
 
 
@@ -23,13 +24,14 @@ def _scores(prefix: str, **scores: float) -> dict[str, float]:
 
 INTERVALS = {"accuracy", "false_positive_rate", "chrf", "rouge_l", "exact_match", "empty", "repetition"}
 RANKING = {"precision": 0.93, "recall": 0.94, "f1": 0.936, "roc_auc": 0.98, "average_precision": 0.97}
+CALIBRATION = {"expected_calibration_error": 0.04, "brier_score": 0.05}
 TRAINING = {"steps": 60, "train_loss": 0.1, "best_val_loss": 0.12, "best_step": 40, "resumed_with_other_code": False}
 
 SHA256 = "5d59680701" * 6 + "abcd"
 METRICS: dict[str, dict[str, Any]] = {
     "fetch_sms_spam": {"source_sha256": SHA256, "bytes": 113_432},
     "fetch_instructions": {"source_sha256": SHA256[::-1], "bytes": 72_795},
-    "prepare_sms_spam": {"messages": 1200, "ham": 880, "spam": 320, "duplicate_rows": 12, "leaks_text": 0},
+    "prepare_sms_spam": {"messages": 1200, "raw_ham": 880, "raw_spam": 320, "duplicate_rows": 12, "leaks_text": 0},
     "prepare_instructions": {"entries": 320, "distinct": 318, "train": 270, "val": 16, "test": 32, "leaks": 0},
     "fetch_corpus": {"files": 5, "bytes": 12_345_678},
     "build_tokenizer": {"vocab_size": 4096, "train_bytes": 4_000_000, "bytes_per_token": 3.4567},
@@ -41,7 +43,10 @@ METRICS: dict[str, dict[str, Any]] = {
     "score_sms_baselines": _scores("tfidf_", accuracy=0.953, false_positive_rate=0.021, **RANKING)
     | _scores("zero_shot_", accuracy=0.512, **RANKING)
     | {"majority_accuracy": 0.5},
-    "finetune_classifier": TRAINING | _scores("", accuracy=0.938, false_positive_rate=0.043, **RANKING),
+    "finetune_classifier": TRAINING | CALIBRATION | _scores("", accuracy=0.938, false_positive_rate=0.043, **RANKING),
+    "compare_classifiers": {"difference_to_tfidf": -0.015, "difference_to_zero_shot": 0.426}
+    | {"difference_to_tfidf_low": -0.031, "difference_to_tfidf_high": 0.002}
+    | {"difference_to_zero_shot_low": 0.38, "difference_to_zero_shot_high": 0.47},
     "finetune_instruct": TRAINING,
     "generate_responses": {"responses": 3, "unanswered": 0, "mean_tokens": 31.7, "stopped_rate": 0.333},
     "score_references": _scores("ref_", chrf=12.34, rouge_l=0.101, exact_match=0.02, empty=0.05, repetition=0.2),
@@ -51,7 +56,13 @@ METRICS: dict[str, dict[str, Any]] = {
 }
 
 PREDICTIONS = [
-    {"label": label, "predicted": predicted, "probability": probability, "text": f"{text}\rgo"}
+    {
+        "label": label,
+        "predicted": predicted,
+        "probability_ham": 1 - probability,
+        "probability_spam": probability,
+        "text": f"{text}\rgo",
+    }
     for label, predicted, probability, text in [
         ("spam", "spam", 0.999, ATTACK),
         ("ham", "ham", 0.25, "See you at 7, tell mum"),
@@ -129,6 +140,17 @@ NEXT_TOKENS = [
     for token, temperature, probability in [(" a", 0.1, 0.9), ("$", 0.1, 0.1), (" a", 1.0, 0.6), ("$", 1.0, 0.4)]
 ]
 
+BALANCE = [
+    {"part": part, "label": label, "messages": messages}
+    for part, (ham, spam) in {"raw": (880, 320), "train": (210, 210), "unused": (560, 0)}.items()
+    for label, messages in {"ham": ham, "spam": spam}.items()
+]
+
+RELIABILITY = [
+    {"confidence": 0.55, "accuracy": 0.4, "messages": 5},
+    {"confidence": 0.97, "accuracy": 0.99, "messages": 120},
+]
+
 REFERENCE_ITEMS = [{"id": row["id"], "ref_exact_match": 0.0, "ref_chrf": 5.0 * row["id"]} for row in RESPONSES]
 
 
@@ -139,8 +161,12 @@ def write_run(folder: Path) -> set[str]:
         "metrics/plots/finetune_instruct_loss.csv": CURVE,
         "metrics/plots/finetune_classifier_loss.csv": [row | {"val_accuracy": 0.9} for row in CURVE],
         "metrics/plots/prepare_sms_spam_lengths.csv": [
-            {"length": length, "ham": 160 - length, "spam": length} for length in range(0, 161, 20)
+            {"length": length, "label": label, "messages": messages}
+            for length in range(0, 161, 20)
+            for label, messages in {"ham": 160 - length, "spam": length}.items()
         ],
+        "metrics/plots/prepare_sms_spam_classes.csv": BALANCE,
+        "metrics/plots/finetune_classifier_reliability.csv": RELIABILITY,
         "metrics/plots/score_judgements_histogram.csv": [
             {"score_from": low, "score_to": low + 10, "count": low % 30} for low in range(0, 100, 10)
         ],
@@ -155,7 +181,8 @@ def write_run(folder: Path) -> set[str]:
     }
     corpus, figure = "data/raw/corpus/manifest.json", "metrics/plots/sample_text_temperature.png"
     cards = {f"data/models/{model}/README.md": steps for model, steps in CARDS.items()}
-    metrics = {f"metrics/{stage}.json": values for stage, values in METRICS.items()}
+    metrics: dict[str, Any] = {f"metrics/{stage}.json": values for stage, values in METRICS.items()}
+    metrics["data/sms_spam/classes.json"] = CLASSES
     for name, rows in tables.items():
         write_csv(folder / name, rows, list(rows[0]))
     for name, rows in texts.items():

@@ -15,19 +15,24 @@ from sklearn.metrics import confusion_matrix
 from scratchlm.reporting.figures import (
     Panel,
     Score,
+    balance_figure,
     classifier_figure,
     confusion_figure,
     lengths_figure,
     loss_figure,
+    reliability_figure,
     results_figure,
     save_figure,
     scores_figure,
     temperature_figure,
 )
-from tests.reporting.made_up_run import CURVE, NEXT_TOKENS, PREDICTIONS
+from tests.reporting.made_up_run import BALANCE, CURVE, NEXT_TOKENS, PREDICTIONS, RELIABILITY
 
 CURVES = pd.DataFrame(CURVE).assign(val_accuracy=[0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
-LENGTHS = pd.DataFrame({"length": [0, 20, 40], "ham": [5, 3, 1], "spam": [0, 2, 4]})
+LENGTHS = pd.DataFrame(
+    [(0, "ham", 5), (0, "spam", 0), (20, "ham", 3), (20, "spam", 2), (40, "ham", 1), (40, "spam", 4)],
+    columns=["length", "label", "messages"],
+)
 HISTOGRAM = pd.DataFrame({"score_from": [0, 10], "score_to": [10, 20], "count": [3, 1]})
 PANELS = [
     Panel("Accuracy", [Score("ours", 0.8, 0.7, 0.85), Score("theirs", 0.9)], limit=1.0),
@@ -37,6 +42,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "loss": lambda: loss_figure(CURVES, bigram_loss=5.0),
     "classifier": lambda: classifier_figure(CURVES),
     "confusion": lambda: confusion_figure(pd.DataFrame(PREDICTIONS), ["ham", "spam"]),
+    "reliability": lambda: reliability_figure(pd.DataFrame(RELIABILITY)),
+    "balance": lambda: balance_figure(pd.DataFrame(BALANCE)),
     "lengths": lambda: lengths_figure(LENGTHS, bin_width=20),
     "scores": lambda: scores_figure(HISTOGRAM),
     "results": lambda: results_figure(PANELS),
@@ -113,6 +120,18 @@ def test_every_score_has_a_bar_from_zero_and_its_interval():
     assert accuracy.get_xlim()[0] == loss.get_xlim()[0] == 0
     assert accuracy.get_xlim()[1] > 1
     assert [label.get_text() for label in accuracy.get_yticklabels()] == ["ours", "theirs"]
+
+
+def test_every_part_has_a_bar_a_class_in_the_order_of_the_table():
+    axes = balance_figure(pd.DataFrame(BALANCE)).axes[0]
+    assert [height for _, height in bars(axes)] == [880, 210, 560, 320, 210, 0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["raw", "train", "unused"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["ham", "spam"]
+
+
+def test_the_points_of_the_reliability_are_those_of_the_table():
+    figure = reliability_figure(pd.DataFrame(RELIABILITY))
+    assert figure.axes[0].collections[0].get_offsets().tolist() == [[0.55, 0.4], [0.97, 0.99]]
 
 
 def test_each_temperature_has_a_bar_for_each_token_and_one_for_the_rest():

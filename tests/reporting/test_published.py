@@ -10,7 +10,7 @@ from scratchlm.reporting.model_card import flatten
 from scratchlm.reporting.published import COMPARISONS, comparable
 from tests.reporting.made_up_run import METRICS
 
-COMPARABLE = {"book-split": ["finetune_classifier"]}
+COMPARABLE = {"book-split": ["finetune_classifier"], "shakespeare-char": ["pretrain"]}
 
 
 @pytest.mark.parametrize("recipe", recipe_names())

@@ -24,6 +24,7 @@ from tests.reporting.made_up_run import (
     ANSWERS_OVER_TRAINING,
     ATTACK,
     CARDS,
+    CLASSES,
     CONTINUATIONS,
     CORPUS,
     METRICS,
@@ -43,10 +44,12 @@ PARAMS: dict[str, Any] = {
     "finetune_instruct": {"base": "gpt2-124M"},
     "judge_responses": {"backend": "local", "model": "gpt2-roundtrip"},
 }
-FIGURES = ["results", "pretrain_loss", "classifier_curves", "classifier_confusion", "instruct_loss", "sms_lengths"]
+CLASSIFIER_FIGURES = ["classifier_curves", "classifier_confusion", "classifier_reliability"]
+FIGURES = ["results", "pretrain_loss", *CLASSIFIER_FIGURES, "instruct_loss", "sms_lengths", "sms_classes"]
 FIGURES += ["judge_scores", "temperature"]
 BOOK_SPLIT = PARAMS | {
     "prepare_sms_spam": {
+        "labels": ["ham", "spam"],
         "quoting": "csv",
         "seed": 123,
         "group_by": "none",
@@ -111,6 +114,7 @@ def render(tmp_path: Path) -> Callable[..., str]:
             "samples": {"pretrain": SAMPLES, "finetune_instruct": ANSWERS_OVER_TRAINING},
             "continuations": CONTINUATIONS,
             "predictions": predictions_frame(),
+            "classes": CLASSES,
             "answers": rank_answers(RESPONSES, pd.DataFrame(REFERENCE_ITEMS)),
         }
         return render_report(**content | changes)
@@ -202,12 +206,14 @@ def test_a_run_without_samples_or_wrong_predictions_says_none(render: Callable[.
 
 
 def test_every_result_stands_beside_its_baselines_and_interval():
-    rows = {row.name: row for job in list_results(METRICS).values() for row in job}
+    rows = {row.name: row for job in list_results(METRICS, CLASSES).values() for row in job}
     assert rows["Accuracy"].figure == "93.8% (91.8% to 95.8%)"
     assert rows["Accuracy"].beside == (
         "TF-IDF: 95.3% (93.3% to 97.3%); untuned, asked in words: 51.2% (49.2% to 53.2%); larger class: 50.0%"
     )
     assert rows["Unused ham taken for spam"].beside == "TF-IDF: 2.1% (0.1% to 4.1%)"
+    assert rows["Accuracy minus that of TF-IDF"].figure == "-1.5% (-3.1% to +0.2%)"
+    assert rows["Brier score"].figure == "0.050"
     assert (rows["Bits per byte"].figure, rows["Bits per byte"].beside) == ("1.704", "bigrams: 2.161")
     assert rows["chrF++, 0 to 100"].figure == "12.3 (12.3 to 12.4)"
     assert rows["Score, 0 to 100"].figure == "45.6 (40.1 to 51.2)"
@@ -215,24 +221,33 @@ def test_every_result_stands_beside_its_baselines_and_interval():
     assert rows["Rank agreement with chrF++"].figure == "0.12"
 
 
+def test_of_more_classes_the_scores_of_each_stand_in_the_results():
+    ours = {"accuracy": 0.8, "macro_f1": 0.7, "recall_eggs": 0.6, "recall_eggs_low": 0.5, "recall_eggs_high": 0.7}
+    baselines = {f"tfidf_{key}": value for key, value in ours.items()}
+    metrics = METRICS | {"finetune_classifier": ours, "score_sms_baselines": baselines}
+    rows = list_results(metrics, ["ham", "spam", "eggs"])["Classification, on the test messages"]
+    assert [row.name for row in rows][:-1] == ["Accuracy", "F1, mean over the classes", "Recall of eggs"]
+    assert rows[2].beside == "TF-IDF: 60.0% (50.0% to 70.0%)"
+
+
 def test_an_agreement_that_was_not_measured_is_called_not_defined():
     judged = {key: value for key, value in METRICS["score_judgements"].items() if key != "spearman_ref_chrf"}
-    rows = list_results(METRICS | {"score_judgements": judged | {"unparsed": 0}})["Answers, read by the judge"]
+    rows = list_results(METRICS | {"score_judgements": judged | {"unparsed": 0}}, CLASSES)["Answers, read by the judge"]
     assert rows[0].beside == "every reply was read"
     assert rows[1].figure.startswith("not defined")
 
 
 def test_the_surest_predictions_come_first():
     right = surest_predictions(predictions_frame(), right=True)
-    assert [row["probability"] for row in right] == [0.999, 0.001, 0.25, 0.75]
+    assert [row["probability"] for row in right] == [0.999, 0.999, 0.75, 0.75]
     wrong = surest_predictions(predictions_frame(), right=False)
-    assert [row["probability"] for row in wrong] == [0.02, 0.9]
+    assert [row["probability"] for row in wrong] == [0.98, 0.9]
 
 
 def test_ten_predictions_of_many_are_shown():
-    many = pd.DataFrame([PREDICTIONS[0] | {"probability": 0.5 + number / 100} for number in range(50)])
+    many = pd.DataFrame([PREDICTIONS[0] | {"probability_spam": 0.5 + number / 100} for number in range(50)])
     chosen = [row["probability"] for row in surest_predictions(many, right=True)]
-    assert chosen == sorted(many["probability"], reverse=True)[:10]
+    assert chosen == sorted(many["probability_spam"], reverse=True)[:10]
 
 
 @pytest.mark.parametrize(
@@ -265,6 +280,12 @@ def test_no_answer_is_both_among_the_best_and_the_worst(render: Callable[..., st
 def test_a_table_is_read_as_it_was_written(tmp_path: Path):
     write_csv(tmp_path / "table.csv", PREDICTIONS, list(PREDICTIONS[0]))
     assert read_table(tmp_path / "table.csv").to_dict("records") == PREDICTIONS
+
+
+def test_classes_that_are_numbers_are_read_as_texts(tmp_path: Path):
+    rows = [{"label": "0", "predicted": "01", "probability_0": 0.25, "text": "7"}]
+    write_csv(tmp_path / "table.csv", rows, list(rows[0]))
+    assert read_table(tmp_path / "table.csv").to_dict("records") == rows
 
 
 def test_a_missing_table_is_one_line_that_names_it(tmp_path: Path):

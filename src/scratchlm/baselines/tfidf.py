@@ -1,7 +1,9 @@
-"""TF-IDF of characters and logistic regression: the bar that a spam classifier must beat."""
+"""TF-IDF of characters and logistic regression: the bar that a classifier of messages must beat."""
 
 from collections.abc import Sequence
 
+import numpy as np
+import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -10,19 +12,22 @@ from sklearn.pipeline import Pipeline, make_pipeline
 INVERSE_REGULARIZATION = (1.0, 10.0, 100.0)
 
 
-def fit_tfidf(
-    train_texts: Sequence[str], train_spam: Sequence[bool], val_texts: Sequence[str], val_spam: Sequence[bool]
-) -> Pipeline:
-    """A classifier fitted on train; validation chooses among three strengths of regularization."""
-    fitted = [_make_classifier(c).fit(train_texts, train_spam) for c in INVERSE_REGULARIZATION]
-    return min(fitted, key=lambda classifier: log_loss(val_spam, predict_tfidf(classifier, val_texts)))
+def fit_tfidf(train: pd.DataFrame, val: pd.DataFrame, classes: Sequence[str]) -> Pipeline:
+    """A classifier fitted on train, which holds every class; val chooses among three strengths of regularization."""
+    train_targets, val_targets = ([classes.index(label) for label in split["label"]] for split in (train, val))
+    fitted = [_make_classifier(c).fit(train["text"], train_targets) for c in INVERSE_REGULARIZATION]
+
+    def val_loss(classifier: Pipeline) -> float:
+        return float(log_loss(val_targets, predict_tfidf(classifier, val["text"].tolist()), labels=range(len(classes))))
+
+    return min(fitted, key=val_loss)
 
 
-def predict_tfidf(classifier: Pipeline, texts: Sequence[str]) -> list[float]:
-    """The probability that each text is spam."""
-    if not texts:  # scikit-learn takes no empty list
-        return []
-    return classifier.predict_proba(texts)[:, 1].tolist()
+def predict_tfidf(classifier: Pipeline, texts: Sequence[str]) -> np.ndarray:
+    """The probability of each class (N, K)."""
+    if not len(texts):  # scikit-learn takes no empty list
+        return np.empty((0, len(classifier.classes_)))
+    return classifier.predict_proba(texts)
 
 
 def _make_classifier(c: float) -> Pipeline:

@@ -1,7 +1,8 @@
-"""The untuned model asked in words whether a message is spam: the bar that shows what fine-tuning adds."""
+"""The untuned model asked in words which class a message is of: the bar that shows what fine-tuning adds."""
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -9,17 +10,16 @@ from scratchlm.datasets.tokenizers import Tokenizer
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT
 
-QUESTION = "Is the following text 'spam'? Answer with 'yes' or 'no': '"
 ANSWER = "'\nAnswer:"
-NO_AND_YES = (" no", " yes")
 
 
-def predict_zero_shot(model: GPT, tokenizer: Tokenizer, texts: Sequence[str]) -> list[float]:
-    """The probability of " yes" against " no" after the question about each text.
+def predict_zero_shot(model: GPT, tokenizer: Tokenizer, texts: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """The probability of each class (N, K): that of its answer against the others' after the question about a text.
 
     Of a message that does not fit the context the beginning is read.
     """
-    question, answer, *continuations = map(tokenizer.encode, (QUESTION, ANSWER, *NO_AND_YES))
+    asked, answers = ask(classes)
+    question, answer, *continuations = map(tokenizer.encode, (asked, ANSWER, *answers))
     fixed = len(question) + len(answer) + max(map(len, continuations))
     if (room := model.config.context_length - fixed) < 1:
         raise UserError(
@@ -30,7 +30,18 @@ def predict_zero_shot(model: GPT, tokenizer: Tokenizer, texts: Sequence[str]) ->
     for text in tqdm(texts, desc="zero-shot", disable=None):
         prompt = question + tokenizer.encode(text)[:room] + answer
         rows.append(continuation_log_probs(model, prompt, continuations))
-    return torch.tensor(rows, dtype=torch.float64).softmax(dim=-1)[:, 1].tolist()
+    return torch.tensor(rows, dtype=torch.float64).softmax(dim=-1).numpy()
+
+
+def ask(classes: Sequence[str]) -> tuple[str, list[str]]:
+    """What stands before a text, and the answer that each class is: of two no and yes, of more its name and line end.
+
+    The line end keeps the name of one class from being the beginning of another's.
+    """
+    if len(classes) == 2:
+        return f"Is the following text '{classes[1]}'? Answer with 'yes' or 'no': '", [" no", " yes"]
+    names = ", ".join(f"'{label}'" for label in classes)
+    return f"Which of {names} is the following text? Answer with one of them: '", [f" {label}\n" for label in classes]
 
 
 @torch.no_grad()

@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 
 from scratchlm.artifacts import atomic_file
 
+LEVEL_NAME = 8  # characters of the name of a class that fit beneath its column
 SIZE = (6, 3.5)  # inches: 720 pixels wide, of which a phone shows half
-COLOURS = {"ham": "tab:blue", "spam": "tab:red"}
 OURS, BESIDE = "#1f6feb", "#8c959f"
 
 
@@ -117,19 +117,53 @@ def confusion_figure(predictions: pd.DataFrame, classes: Sequence[str]) -> Figur
             colour = "white" if counts[row, column] > counts.max() / 2 else "black"
             axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=colour, size="x-large")
     axes.set(xlabel="predicted", ylabel="label")
-    axes.set_xticks(range(len(classes)), classes)
-    axes.set_yticks(range(len(classes)), classes)
+    slant = {"rotation": 30, "ha": "right"} if max(map(len, classes)) > LEVEL_NAME else {}
+    axes.set_xticks(range(len(classes)), classes, parse_math=False, **slant)
+    axes.set_yticks(range(len(classes)), classes, parse_math=False)
     return figure
 
 
 def lengths_figure(lengths: pd.DataFrame, bin_width: int) -> Figure:
-    """Messages by length in characters, one histogram a label."""
+    """Messages by length in characters, the labels upon each other; rows of `length`, `label`, `messages`."""
+    table = lengths.pivot(index="length", columns="label", values="messages")
     figure = Figure(SIZE, layout="constrained")
     axes = figure.subplots()
-    for label, colour in COLOURS.items():
-        axes.bar(lengths["length"], lengths[label], bin_width, align="edge", color=colour, alpha=0.6, label=label)
+    for index, label in enumerate(labels := lengths["label"].unique()):
+        below = table[labels[:index]].sum(axis=1)
+        axes.bar(table.index, table[label], bin_width, below, align="edge", label=label)
     axes.set(xlabel="characters", ylabel="messages")
     axes.legend()
+    return figure
+
+
+def balance_figure(balance: pd.DataFrame) -> Figure:
+    """Messages of each label in each part of the data, one bar each; rows of `part`, `label`, `messages`."""
+    table = balance.pivot(index="part", columns="label", values="messages")
+    table = table.loc[balance["part"].unique(), balance["label"].unique()]
+    figure = Figure(SIZE, layout="constrained")
+    axes = figure.subplots()
+    table.plot.bar(ax=axes, width=0.8, rot=0, xlabel="", ylabel="messages")
+    axes.legend()
+    return figure
+
+
+def reliability_figure(reliability: pd.DataFrame) -> Figure:
+    """The share of right predictions by their probability; on the dashed line both are equal, areas are message counts.
+
+    Rows of `confidence`, `accuracy`, `messages`.
+    """
+    figure = Figure((4.5, SIZE[1]), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="grey", linestyle="--")
+    axes.plot(reliability["confidence"], reliability["accuracy"], alpha=0.5)
+    axes.scatter(
+        reliability["confidence"],
+        reliability["accuracy"],
+        400 * reliability["messages"] / reliability["messages"].sum(),
+    )
+    axes.set(xlabel="probability of the predicted class", ylabel="share of right predictions")
+    axes.set(xlim=(0, 1.03), ylim=(-0.03, 1.05))
+    axes.grid(alpha=0.3)
     return figure
 
 

@@ -48,6 +48,7 @@ COMPARISONS = (
         ".1%",
         {
             "fetch_sms_spam.source": "uci",
+            "prepare_sms_spam.labels": ["ham", "spam"],
             "prepare_sms_spam.quoting": "csv",
             "prepare_sms_spam.seed": 123,
             "prepare_sms_spam.group_by": "none",

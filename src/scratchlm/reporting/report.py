@@ -43,13 +43,14 @@ def render_report(
     samples: Mapping[str, Sequence[Mapping[str, Any]]],
     continuations: Sequence[Mapping[str, Any]],
     predictions: pd.DataFrame,
+    classes: Sequence[str],
     answers: Sequence[Mapping[str, Any]],
 ) -> str:
     """The HTML of the report: every text of a model or a message is escaped, every figure embedded.
 
     `params` are the sections of params.yaml, `sample_params` those of the sample, `metrics` those of each stage,
     `corpus` the files of its manifest, `cards` the lineage of each model, `figures` PNG files by name, `samples` the
-    texts over training of each model; `answers` come from `rank_answers`.
+    texts over training of each model; `classes` are those of the `predictions`, `answers` come from `rank_answers`.
     """
     environment = Environment(
         loader=PackageLoader("scratchlm.reporting"),
@@ -64,7 +65,7 @@ def render_report(
         params_yaml=yaml.safe_dump(params, sort_keys=False, allow_unicode=True),
         changed=changed_params(params, sample_params),
         metrics=metrics,
-        results=list_results(metrics),
+        results=list_results(metrics, classes),
         published=comparable(flatten(params)),
         files=source_files(params, metrics, corpus),
         lineage=lineage_tree(cards),
@@ -80,9 +81,11 @@ def render_report(
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV of `write_csv`: texts such as `NA` and lone carriage returns stay as they are."""
+    """Read a CSV of `write_csv`: texts such as `NA` or `1` and lone carriage returns stay as they are."""
     try:
-        return pd.read_csv(path, keep_default_na=False, lineterminator="\n")
+        return pd.read_csv(
+            path, keep_default_na=False, lineterminator="\n", dtype={"label": str, "predicted": str, "text": str}
+        )
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
 
@@ -93,10 +96,10 @@ def embed_png(path: Path) -> str:
 
 
 def surest_predictions(predictions: pd.DataFrame, right: bool) -> list[dict[str, Any]]:
-    """The right or the wrong predictions whose probability is furthest from one half, the furthest first."""
-    rows = predictions.to_dict("records")
+    """The right or the wrong predictions with the `probability` of the predicted class, the greatest first."""
+    rows = [row | {"probability": row[f"probability_{row['predicted']}"]} for row in predictions.to_dict("records")]
     chosen = [row for row in rows if (row["label"] == row["predicted"]) == right]
-    return sorted(chosen, key=lambda row: -abs(row["probability"] - 0.5))[:SHOWN_PREDICTIONS]
+    return sorted(chosen, key=lambda row: -row["probability"])[:SHOWN_PREDICTIONS]
 
 
 def rank_answers(responses: Sequence[Mapping[str, Any]], scores: pd.DataFrame) -> list[dict[str, Any]]:
@@ -115,9 +118,9 @@ def spread_samples(samples: Sequence[Mapping[str, Any]]) -> dict[str, list[Mappi
 
 def result_panels(metrics: Mapping[str, Metrics]) -> list[Panel]:
     """What the figure of results shows: ours first, then what stands beside it."""
-    spam, bars = metrics["finetune_classifier"], metrics["score_sms_baselines"]
+    ours, bars = metrics["finetune_classifier"], metrics["score_sms_baselines"]
     messages = [
-        _score("GPT, fine-tuned", spam, "accuracy"),
+        _score("GPT, fine-tuned", ours, "accuracy"),
         _score("TF-IDF", bars, "tfidf_accuracy"),
         _score("GPT, untuned", bars, "zero_shot_accuracy"),
     ]
@@ -137,12 +140,13 @@ def _score(name: str, scores: Metrics, key: str) -> Score:
     return Score(name, scores[key], scores.get(f"{key}_low"), scores.get(f"{key}_high"))
 
 
-def list_results(metrics: Mapping[str, Metrics]) -> dict[str, list[Result]]:
+def list_results(metrics: Mapping[str, Metrics], classes: Sequence[str]) -> dict[str, list[Result]]:
     """The table of results by the job that was measured, each figure beside its interval and its baselines."""
     return {
-        "Spam classification, on the test messages": _classifier_results(
-            metrics["finetune_classifier"], metrics["score_sms_baselines"]
-        ),
+        "Classification, on the test messages": [
+            *_classifier_results(metrics["finetune_classifier"], metrics["score_sms_baselines"], classes),
+            _paired_result(metrics["compare_classifiers"]),
+        ],
         "Pretraining, on the validation tokens": _pretraining_results(metrics["pretrain"], metrics["fit_bigram"]),
         "Answers, against the reference answers": _answer_results(metrics["score_references"]),
         "Answers, read by the judge": _judge_results(metrics["score_judgements"]),
@@ -157,15 +161,22 @@ def with_interval(scores: Metrics, key: str, form: str) -> str:
     return text
 
 
-def _classifier_results(ours: Metrics, baselines: Metrics) -> list[Result]:
+def _classifier_results(ours: Metrics, baselines: Metrics, classes: Sequence[str]) -> list[Result]:
+    negative, positive = classes[0], classes[-1]
     names = {
         "accuracy": ("Accuracy", ".1%"),
-        "f1": ("F1 of spam", ".3f"),
-        "precision": ("Precision of spam", ".1%"),
-        "recall": ("Recall of spam", ".1%"),
+        "f1": (f"F1 of {positive}", ".3f"),
+        "precision": (f"Precision of {positive}", ".1%"),
+        "recall": (f"Recall of {positive}", ".1%"),
         "roc_auc": ("ROC AUC", ".3f"),
         "average_precision": ("Average precision", ".3f"),
-        "false_positive_rate": ("Unused ham taken for spam", ".1%"),
+        "false_positive_rate": (f"Unused {negative} taken for {positive}", ".1%"),
+        "macro_f1": ("F1, mean over the classes", ".3f"),
+        "macro_roc_auc": ("ROC AUC, each class against the rest, mean", ".3f"),
+        **{f"precision_{label}": (f"Precision of {label}", ".1%") for label in classes},
+        **{f"recall_{label}": (f"Recall of {label}", ".1%") for label in classes},
+        "expected_calibration_error": ("Expected calibration error", ".3f"),
+        "brier_score": ("Brier score", ".3f"),
     }
     bars = {"tfidf": "TF-IDF", "zero_shot": "untuned, asked in words", "majority": "larger class"}
     return [
@@ -179,7 +190,17 @@ def _classifier_results(ours: Metrics, baselines: Metrics) -> list[Result]:
             ),
         )
         for key, (name, form) in names.items()
+        if key in ours
     ]
+
+
+def _paired_result(differences: Metrics) -> Result:
+    untuned = with_interval(differences, "difference_to_zero_shot", "+.1%")
+    return Result(
+        "Accuracy minus that of TF-IDF",
+        with_interval(differences, "difference_to_tfidf", "+.1%"),
+        f"minus that of the untuned model: {untuned}; both paired by message",
+    )
 
 
 def _pretraining_results(ours: Metrics, bigram: Metrics) -> list[Result]:

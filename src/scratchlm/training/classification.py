@@ -1,10 +1,11 @@
 """Fine-tuning a GPT into a classifier of messages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -20,9 +21,6 @@ from scratchlm.training.evaluation import evaluate_classes, predict_classes
 from scratchlm.training.finetuning import FinetuningConfig, check_length
 from scratchlm.training.loop import train
 from scratchlm.training.losses import balanced_class_weights, classification_loss
-from scratchlm.training.scores import binary_scores, false_positive_scores
-
-POSITIVE = "spam"
 
 
 class ClassificationConfig(FinetuningConfig):
@@ -74,14 +72,9 @@ class MessageClassifier:
             return None
         return balanced_class_weights(self._targets(frame), len(self.classes)).to(pick_device())
 
-    def predict(self, frame: pd.DataFrame) -> list[dict[str, Any]]:
-        """A row a message in the order of the split: label, predicted class, probability of the last class, text."""
-        pad_id = self.tokenizer.eot_id
-        probabilities = predict_classes(self.model, self.examples(frame), self.config.micro_batch_size, pad_id)
-        return [
-            {"label": label, "predicted": self.classes[int(row.argmax())], "probability": float(row[-1]), "text": text}
-            for label, text, row in zip(frame["label"], frame["text"], probabilities, strict=True)
-        ]
+    def predict(self, frame: pd.DataFrame) -> np.ndarray:
+        """The probability of each class (N, K) of the messages of a split, in its order."""
+        return predict_classes(self.model, self.examples(frame), self.config.micro_batch_size, self.tokenizer.eot_id)
 
 
 def message_examples(
@@ -92,12 +85,3 @@ def message_examples(
         Example((tokenizer.encode(text) or [tokenizer.eot_id])[:max_tokens], target)
         for text, target in zip(texts, classes, strict=True)
     ]
-
-
-def score_predictions(test: Sequence[Mapping[str, Any]], unused_ham: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The scores on the balanced test split, and the false positives among the ham that balancing left over."""
-    truth = [row["label"] == POSITIVE for row in test]
-    return {
-        **binary_scores(truth, [row["probability"] for row in test]),
-        **false_positive_scores([row["probability"] for row in unused_ham]),
-    }
