@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from scratchlm.artifacts import write_json
-from scratchlm.datasets.sharding import ShardConfig, count_shards, shard_corpus
+from scratchlm.datasets.sharding import ShardConfig, shard_corpus
 from scratchlm.params import read_params
 from scratchlm.stages import run_stage
 
@@ -15,8 +15,7 @@ METRICS = Path("metrics/shard_corpus.json")
 
 def main() -> None:
     config = read_params("shard_corpus", ShardConfig)
-    manifest = shard_corpus(CORPUS, TOKENIZER, config, TOKENS)
-    write_json(METRICS, count_shards(manifest))
+    write_json(METRICS, shard_corpus(CORPUS, TOKENIZER, config, TOKENS))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,20 @@ from pathlib import Path
 from tokenizers.pre_tokenizers import ByteLevel
 
 from scratchlm.artifacts import MANIFEST, sha256_file, write_json, write_jsonl
+from scratchlm.datasets.documents import read_documents
+from scratchlm.datasets.sharding import ShardConfig
 from scratchlm.datasets.shards import ShardWriter, TokenShards, write_shard_manifest
 from scratchlm.datasets.tokenizers import END_OF_TEXT, Tokenizer, load_tokenizer, write_byte_pair_tokenizer
+
+DOCUMENT = ShardConfig(
+    min_document_characters=0,
+    near_duplicates="keep",
+    near_duplicate_threshold=0.8,
+    split="document",
+    val_fraction=0.3,
+    shard_tokens=500,
+)
+TAIL = DOCUMENT.model_copy(update={"split": "tail", "val_fraction": 0.1, "shard_tokens": 10**8})
 
 
 def write_corpus(folder: Path, files: Mapping[str, Sequence[str]]) -> Path:
@@ -33,6 +45,11 @@ def write_corpus_manifest(folder: Path) -> None:
     write_json(folder / MANIFEST, {"files": files})
 
 
+def read_texts(path: Path) -> list[str]:
+    """The documents of a corpus file, each as one string."""
+    return ["".join(document) for document in read_documents(path)]
+
+
 def write_byte_tokenizer(folder: Path) -> Tokenizer:
     """A tokenizer directory with 256 bytes, no merges, and end of text."""
     folder.mkdir(parents=True)
@@ -50,7 +67,7 @@ def write_shards(folder: Path, tokenizer: Tokenizer, splits: Mapping[str, Sequen
         part.mkdir()
         with closing(ShardWriter(part, split, "memory", tokenizer, shard_tokens)) as writer:
             for text in texts:
-                writer.add(text)
+                writer.add([text])
         write_json(part / MANIFEST, {"shards": writer.shards})
         written.append(part)
     write_shard_manifest(folder, written, tokenizer)

@@ -20,11 +20,11 @@ from scratchlm.datasets.lookup_tokenizers import (
     write_char_tokenizer,
     write_word_tokenizer,
 )
-from scratchlm.datasets.sharding import ShardConfig, shard_corpus
+from scratchlm.datasets.sharding import shard_corpus
 from scratchlm.datasets.tokenizer_building import TokenizerConfig, build_tokenizer
 from scratchlm.datasets.tokenizers import Tokenizer, load_tokenizer
 from scratchlm.errors import UserError
-from tests.corpora import read_all, write_corpus
+from tests.corpora import TAIL, read_all, write_corpus
 
 PROSE = 'Hello, world -- "is this" a test? It is; a test (of_this): it\'s é 日\U0001f600\r\n\tEnd--or not!\n'
 ALPHABET = sorted(set(PROSE))
@@ -155,8 +155,7 @@ def test_tinyshakespeare_by_character_has_nanogpts_counts(mirror: Path, project:
     config = TokenizerConfig(kind="char", vocab_size=300, train_bytes=1_000)
     metrics = build_tokenizer(config, corpus, project / "tokenizer")
     assert metrics == {"vocab_size": 65 + 1, "train_bytes": 1_000, "bytes_per_token": 1.0, "unknown_rate": 0.0}
-    split = ShardConfig(split="tail", val_fraction=0.1, shard_tokens=10**8)
-    shard_corpus(corpus, project / "tokenizer", split, project / "tokens")
+    shard_corpus(corpus, project / "tokenizer", TAIL, project / "tokens")
     tokens = {split: read_all(project / "tokens", split) for split in ("train", "val")}
     assert {split: len(ids) - 1 for split, ids in tokens.items()} == {"train": 1_003_854, "val": 111_540}
     assert all(ids.index(65) == len(ids) - 1 for ids in tokens.values())  # ours ends each of the two texts

@@ -8,17 +8,29 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from scratchlm.datasets.documents import read_documents
-from scratchlm.datasets.sharding import ShardConfig, count_shards, shard_corpus, shard_file
-from scratchlm.datasets.shards import TokenShards
+from scratchlm.artifacts import read_json, write_json
+from scratchlm.datasets import documents
+from scratchlm.datasets import tokenizers as tokenizers_module
+from scratchlm.datasets.corpus import corpus_files
+from scratchlm.datasets.sharding import ShardConfig, shard_corpus, shard_file
+from scratchlm.datasets.shards import SPLITS, TokenShards, write_shard_manifest
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.errors import UserError
-from tests.corpora import file_hashes, read_all, write_byte_tokenizer, write_corpus, write_corpus_manifest
+from tests.corpora import (
+    DOCUMENT,
+    TAIL,
+    file_hashes,
+    read_all,
+    read_texts,
+    write_byte_tokenizer,
+    write_corpus,
+    write_corpus_manifest,
+)
 
-CONFIG = ShardConfig(split="document", val_fraction=0.3, shard_tokens=500)
-TAIL = ShardConfig(split="tail", val_fraction=0.1, shard_tokens=10**8)
+CONFIG = DOCUMENT
 FILES = {f"{letter}.jsonl": [f"{letter}{number} " * 20 for number in range(20)] for letter in "abcdefg"}
 
 
@@ -28,9 +40,23 @@ def tokenizer(project: Path) -> Path:
     return project / "tokenizer"
 
 
+@pytest.fixture(autouse=True)
+def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCRATCHLM_WORKERS", "1")
+
+
 @pytest.fixture
 def corpus(project: Path) -> Path:
     return write_corpus(project / "corpus", FILES)
+
+
+def shard_in_process(corpus: Path, tokenizer: Path, config: ShardConfig, directory: Path) -> None:
+    """As `shard_corpus`, without other processes, which would not know what a test has set."""
+    folders = [directory.with_name(f"{directory.name}-{file['name']}") for file in corpus_files(corpus)]
+    for file, folder in zip(corpus_files(corpus), folders, strict=True):
+        shard_file(corpus, file, tokenizer, config, folder, np.empty(0, np.int64))
+    directory.mkdir()
+    write_shard_manifest(directory, folders, load_tokenizer(tokenizer))
 
 
 def test_the_bytes_are_the_same_with_1_2_and_5_workers(
@@ -44,6 +70,19 @@ def test_the_bytes_are_the_same_with_1_2_and_5_workers(
         hashes.append(file_hashes(project / "tokens"))
     assert hashes[0] == hashes[1] == hashes[2]
     assert len(hashes[0]) > 2 * len(FILES)
+
+
+def test_the_bytes_do_not_depend_on_the_order_of_the_listing(corpus: Path, tokenizer: Path, project: Path):
+    config = CONFIG.model_copy(update={"near_duplicates": "drop"})
+    hashes = []
+    for step in (1, -1):
+        files = read_json(corpus / "manifest.json")["files"]
+        write_json(corpus / "manifest.json", {"files": files[::step]})
+        shutil.rmtree(project / ".work", ignore_errors=True)
+        shard_corpus(corpus, tokenizer, config, project / "tokens")
+        hashes.append(file_hashes(project / "tokens"))
+    assert read_json(corpus / "manifest.json")["files"][0]["name"] == "g.jsonl"
+    assert hashes[0] == hashes[1]
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(corpus: Path, tokenizer: Path, project: Path):
@@ -82,7 +121,7 @@ def test_a_part_that_waits_damaged_is_written_again(corpus: Path, tokenizer: Pat
 def test_no_text_stands_in_two_splits_and_every_text_in_one(tokenizer: Path, project: Path):
     texts = [f"text {number}" for number in range(300)]
     corpus = write_corpus(project / "corpus", {"a.jsonl": texts, "b.jsonl": texts[::-1]})
-    manifest = shard_corpus(corpus, tokenizer, CONFIG, project / "tokens")
+    counts = shard_corpus(corpus, tokenizer, CONFIG, project / "tokens")
     decode = load_tokenizer(tokenizer).decode
     train, val = (
         set(decode(read_all(project / "tokens", split)).split("<|endoftext|>")) - {""} for split in ("train", "val")
@@ -90,11 +129,11 @@ def test_no_text_stands_in_two_splits_and_every_text_in_one(tokenizer: Path, pro
     assert not train & val
     assert train | val == set(texts)
     assert 0.2 < len(val) / len(texts) < 0.4
-    assert count_shards(manifest)["val_documents"] == 2 * len(val)
+    assert counts["val_documents"] == 2 * len(val)
 
 
 def test_counts_are_those_of_the_texts(corpus: Path, tokenizer: Path, project: Path):
-    counts = count_shards(shard_corpus(corpus, tokenizer, CONFIG, project / "tokens"))
+    counts = shard_corpus(corpus, tokenizer, CONFIG, project / "tokens")
     texts = [text for file in FILES.values() for text in file]
     text_bytes = sum(map(len, texts))
     assert counts["train_documents"] + counts["val_documents"] == len(texts)
@@ -108,7 +147,7 @@ def test_shakespeare_has_the_token_counts_of_nanogpt(
     gpt2_directory: Path, mirror: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ):
     shakespeare = mirror / "raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
-    corpus = write_corpus(project / "corpus", {"shakespeare.txt": list(read_documents(shakespeare))})
+    corpus = write_corpus(project / "corpus", {"shakespeare.txt": read_texts(shakespeare)})
     shard_corpus(corpus, gpt2_directory, TAIL, project / "tokens")
     shards = TokenShards(project / "tokens")
     # nanoGPT, data/shakespeare/prepare.py; it ends no document.
@@ -120,8 +159,8 @@ def test_openwebtext_has_the_gpt2_tokens_it_was_decoded_from(gpt2_directory: Pat
     shutil.copytree(shared / "corpora/openwebtext-1000", corpus, ignore=shutil.ignore_patterns("*.md"))
     corpus.chmod(0o755)
     write_corpus_manifest(corpus)
-    config = ShardConfig(split="document", val_fraction=0.1, shard_tokens=10**8)
-    counts = count_shards(shard_corpus(corpus, gpt2_directory, config, project / "tokens"))
+    config = CONFIG.model_copy(update={"val_fraction": 0.1, "shard_tokens": 10**8})
+    counts = shard_corpus(corpus, gpt2_directory, config, project / "tokens")
     assert counts["train_documents"] + counts["val_documents"] == 1_000
     assert counts["train_tokens"] + counts["val_tokens"] == 1_053_999 + 1_000
     assert counts["train_text_bytes"] + counts["val_text_bytes"] == 4_663_523
@@ -139,9 +178,112 @@ def test_a_tail_is_cut_from_a_single_text_only(tokenizer: Path, project: Path):
 
 def test_an_empty_split_is_refused(tokenizer: Path, project: Path):
     corpus = write_corpus(project / "corpus", {"a.jsonl": ["one"]})
-    with pytest.raises(UserError, match=r"no text fell into (train|val); change shard_corpus\.val_fraction 0\.3"):
+    with pytest.raises(UserError, match=r"no text fell into (train|val); .*val_fraction 0\.3, or for a single"):
         shard_corpus(corpus, tokenizer, CONFIG, project / "tokens")
     assert not (project / "tokens").exists()
+
+
+@pytest.mark.parametrize("config", [CONFIG, TAIL, CONFIG.model_copy(update={"near_duplicates": "drop"})])
+@pytest.mark.parametrize("files", [{}, {"a.jsonl": []}, {"a.jsonl": ["", ""], "b.txt": [""]}])
+def test_a_corpus_of_nothing_is_refused(files: dict, config: ShardConfig, tokenizer: Path, project: Path):
+    corpus = write_corpus(project / "corpus", files)
+    with pytest.raises(UserError, match=r"corpus has no text that stays \(0 short documents and 0 near-duplicates"):
+        shard_corpus(corpus, tokenizer, config, project / "tokens")
+    assert not (project / "tokens").exists()
+
+
+def test_a_corpus_of_one_document_is_cut_by_its_tail(tokenizer: Path, project: Path):
+    corpus = write_corpus(project / "corpus", {"a.jsonl": ["0123456789"], "empty.jsonl": []})
+    counts = shard_corpus(corpus, tokenizer, TAIL, project / "tokens")
+    assert (counts["train_documents"], counts["train_text_bytes"]) == (1, 9)
+    assert (counts["val_documents"], counts["val_text_bytes"]) == (1, 1)
+
+
+def test_100000_tiny_documents_become_as_many_documents(tokenizer: Path, project: Path):
+    texts = [f"{number}" for number in range(100_000)]
+    corpus = write_corpus(project / "corpus", {"a.jsonl": texts})
+    config = CONFIG.model_copy(update={"shard_tokens": 100_000})
+    counts = shard_corpus(corpus, tokenizer, config, project / "tokens")
+    assert counts["train_documents"] + counts["val_documents"] == 100_000
+    shards, decode = TokenShards(project / "tokens"), load_tokenizer(tokenizer).decode
+    assert sorted(decode(tokens.tolist()) for split in SPLITS for tokens in shards.documents(split)) == sorted(texts)
+
+
+def test_a_streamed_text_has_the_shards_of_the_same_text_in_a_row(
+    gpt2_directory: Path, mirror: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The blocks and parts of the stream are small, the row is encoded in two."""
+    text = (mirror / "raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt").read_text()
+    row = write_corpus(project / "row", {"a.jsonl": [text]})
+    stream = write_corpus(project / "stream", {"a.txt": [text]})
+    for config in (CONFIG, TAIL):
+        in_parts, whole = (project / f"{config.split}-{name}" for name in ("parts", "whole"))
+        shard_in_process(row, gpt2_directory, config, whole)
+        with monkeypatch.context() as small:
+            small.setattr(documents, "BLOCK", 1_000)
+            small.setattr(documents, "BOOK_BYTES", 0)
+            small.setattr(tokenizers_module, "PART", 5_000)
+            shard_in_process(stream, gpt2_directory, config, in_parts)
+        for split in SPLITS:
+            assert read_all(in_parts, split) == read_all(whole, split)
+
+
+def test_short_documents_are_dropped_and_counted(tokenizer: Path, project: Path):
+    texts = [letter * length for letter in "abcdefgh" for length in range(1, 11)]
+    corpus = write_corpus(project / "corpus", {"a.jsonl": texts, "b.txt": ["xyz"]})
+    config = CONFIG.model_copy(update={"min_document_characters": 4})
+    counts = shard_corpus(corpus, tokenizer, config, project / "tokens")
+    assert counts["short_documents_dropped"] == 8 * 3 + 1
+    assert counts["train_documents"] + counts["val_documents"] == 8 * 7
+    shards = TokenShards(project / "tokens")
+    assert min(len(tokens) for split in SPLITS for tokens in shards.documents(split)) == 4
+
+
+def test_of_near_duplicates_the_first_by_file_and_row_stays(
+    tokenizer: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    long = " ".join(map(str, range(200)))
+    corpus = write_corpus(
+        project / "corpus",
+        {
+            "a.jsonl": ["x", "one two three four", long, "ONE two  three four"],
+            "b.jsonl": [f"{long} 200", "x", "another text", long],
+            "c.jsonl": ["x", "another text!", "a third one"],
+        },
+    )
+    config = CONFIG.model_copy(update={"near_duplicates": "drop", "min_document_characters": 2})
+    kept = []
+    for workers in ("1", "3"):
+        monkeypatch.setenv("SCRATCHLM_WORKERS", workers)
+        shutil.rmtree(project / ".work", ignore_errors=True)
+        counts = shard_corpus(corpus, tokenizer, config, project / "tokens")
+        assert (counts["short_documents_dropped"], counts["near_duplicates_dropped"]) == (3, 4)
+        shards, decode = TokenShards(project / "tokens"), load_tokenizer(tokenizer).decode
+        kept.append({decode(tokens.tolist()) for split in SPLITS for tokens in shards.documents(split)})
+    assert kept[0] == kept[1] == {"one two three four", long, "another text", "a third one"}
+
+
+def test_with_near_duplicates_kept_the_shards_are_the_same_whatever_the_threshold(
+    corpus: Path, tokenizer: Path, project: Path
+):
+    shard_corpus(corpus, tokenizer, CONFIG, project / "tokens")
+    whole = file_hashes(project / "tokens")
+    shard_corpus(corpus, tokenizer, CONFIG.model_copy(update={"near_duplicate_threshold": 0.5}), project / "tokens")
+    assert file_hashes(project / "tokens") == whole
+
+
+def test_a_run_killed_between_the_phases_uses_the_signatures_that_it_had(corpus: Path, tokenizer: Path, project: Path):
+    config = CONFIG.model_copy(update={"near_duplicates": "drop"})
+    shard_corpus(corpus, tokenizer, config, project / "tokens")
+    whole = file_hashes(project / "tokens")
+    (work,) = {path.parent for path in (project / ".work").glob("shard_corpus/*/signatures")}
+    shutil.rmtree(work / "files")
+    shutil.rmtree(work / "signatures/c.jsonl")
+    (work / "finished").unlink()
+    kept = (work / "signatures/a.jsonl").stat().st_mtime_ns
+    shard_corpus(corpus, tokenizer, config, project / "tokens")
+    assert file_hashes(project / "tokens") == whole
+    assert (work / "signatures/a.jsonl").stat().st_mtime_ns == kept
 
 
 def test_a_corpus_file_that_changed_is_named(corpus: Path, tokenizer: Path, project: Path):
@@ -163,5 +305,5 @@ def test_one_file_needs_no_other(corpus: Path, tokenizer: Path, project: Path):
     (part,) = (project / ".work").glob("shard_corpus/*/files/d.jsonl")
     path = corpus / "d.jsonl"
     entry = {"name": path.name, "bytes": path.stat().st_size, "sha256": file_hashes(corpus)[path.name]}
-    shard_file(corpus, entry, tokenizer, CONFIG, project / "alone")
+    shard_file(corpus, entry, tokenizer, CONFIG, project / "alone", np.empty(0, np.int64))
     assert file_hashes(project / "alone") == file_hashes(part)

@@ -1,5 +1,6 @@
 """Token shards: what is written is what is read, whole and in order."""
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scratchlm.artifacts import read_json, write_json
+from scratchlm.datasets import shards as shards_module
+from scratchlm.datasets import tokenizers as tokenizers_module
 from scratchlm.datasets.shards import ShardWriter, TokenShards
 from scratchlm.datasets.tokenizers import BytePairTokenizer, Tokenizer
 from scratchlm.errors import UserError
@@ -104,3 +107,51 @@ def test_a_writer_that_was_given_nothing_leaves_no_file(tokenizer: Tokenizer, tm
     writer.close()
     assert writer.shards == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_document_is_read_by_its_number_and_in_order(folder: Path, tokenizer: Tokenizer):
+    shards = TokenShards(folder)
+    for split, texts in TEXTS.items():
+        assert shards.document_count(split) == len(texts)
+        assert [tokenizer.decode(tokens.tolist()) for tokens in shards.documents(split)] == texts
+        for index in reversed(range(len(texts))):
+            assert tokenizer.decode(shards.document(split, index).tolist()) == texts[index]
+            assert shards.document_source(split, index) == "memory"
+
+
+def test_documents_are_found_across_windows(folder: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(shards_module, "WINDOW", 3)
+    assert [tokenizer.decode(tokens.tolist()) for tokens in TokenShards(folder).documents("train")] == TEXTS["train"]
+
+
+def test_a_document_is_a_view_of_the_file_that_cannot_be_written(folder: Path):
+    document = TokenShards(folder).document("train", 2)
+    assert isinstance(document, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        document[0] = 1
+
+
+@pytest.mark.parametrize("index", [-1, 5])
+def test_a_document_outside_of_the_split_is_refused(index: int, folder: Path):
+    with pytest.raises(IndexError, match=f"document {index} of the 5 in train"):
+        TokenShards(folder).document("train", index)
+
+
+def test_a_split_without_documents_has_none(tokenizer: Tokenizer, tmp_path: Path):
+    shards = TokenShards(write_shards(tmp_path / "tokens", tokenizer, {"train": ["a"]}, 100))
+    assert list(shards.documents("val")) == []
+
+
+def test_a_document_in_parts_is_written_as_in_one(
+    tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tokenizers_module, "PART", 4)
+    texts = ["one two three", "four", "five six seven eight nine ten", "eleven twelve"]
+    whole = write_shards(tmp_path / "whole", tokenizer, {"train": texts}, shard_tokens=20)
+    with closing(ShardWriter(tmp_path, "train", "memory", tokenizer, 20)) as writer:
+        for text in texts:
+            writer.add(text[start : start + 3] for start in range(0, len(text), 3))
+    assert writer.shards == read_json(whole / "manifest.json")["shards"]
+    assert [shard["tokens"] for shard in writer.shards] == [19, 30, 14]
+    for shard in writer.shards:
+        assert (tmp_path / shard["file"]).read_bytes() == (whole / shard["file"]).read_bytes()

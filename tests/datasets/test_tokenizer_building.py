@@ -7,18 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.datasets.documents import read_documents
 from scratchlm.datasets.tokenizer_building import TokenizerConfig, build_tokenizer, sample_documents, train_bpe
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.errors import UserError
-from tests.corpora import file_hashes, write_corpus
+from tests.corpora import file_hashes, read_texts, write_corpus
 
 CONFIG = TokenizerConfig(kind="bpe", vocab_size=400, train_bytes=60_000)
 
 
 @pytest.fixture
 def corpus(tmp_path: Path, mirror: Path) -> Path:
-    (book,) = read_documents(mirror / "www.gutenberg.org/cache/epub/1661/pg1661.txt")
+    (book,) = read_texts(mirror / "www.gutenberg.org/cache/epub/1661/pg1661.txt")
     paragraphs = book.split("\n\n")
     return write_corpus(tmp_path / "corpus", {"a.jsonl": paragraphs[:200], "b.jsonl": paragraphs[200:1000]})
 

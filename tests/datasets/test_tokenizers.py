@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 
 from scratchlm.artifacts import read_json, sha256_file, write_json
+from scratchlm.datasets import tokenizers as tokenizers_module
+from scratchlm.datasets.lookup_tokenizers import split_words
 from scratchlm.datasets.tokenizer_building import train_bpe
 from scratchlm.datasets.tokenizers import (
     END_OF_TEXT,
     Tokenizer,
+    cut_text,
     load_tokenizer,
     read_openai_vocabulary,
     write_byte_pair_tokenizer,
@@ -82,6 +85,44 @@ def test_every_text_comes_back_byte_for_byte(text: str, bpe: Tokenizer):
     assert bpe.decode_bytes(bpe.encode(text)) == text.encode()
     assert bpe.decode(bpe.encode(text)) == text
     assert bpe.encode_to_numpy(text).tolist() == bpe.encode(text)
+
+
+@given(text=TEXTS)
+def test_every_text_comes_back_from_gpt2s_tokens(text: str, gpt2: Tokenizer):
+    assert gpt2.decode_bytes(gpt2.encode(text)) == text.encode()
+
+
+# Whatever `re`, `tiktoken` and `tokenizers` may take for white space, quotes or letters, and few other characters.
+JOINTS = st.text(st.sampled_from(" \n\r\t\x0b\x1c\x85\xa0\u2028'slve.,-7é日\0"), max_size=80)
+
+
+@given(text=st.one_of(TEXTS, JOINTS), size=st.integers(1, 12), sliced=st.integers(1, 20))
+@example(text="a  b \n c's  \n\n'll 12 34 ", size=1, sliced=20)
+def test_the_tokens_of_the_parts_are_those_of_the_whole(
+    text: str, size: int, sliced: int, gpt2: Tokenizer, tiktoken_gpt2: tiktoken.Encoding
+):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(tokenizers_module, "PART", size)
+        parts = list(cut_text(text[start : start + sliced] for start in range(0, len(text), sliced)))
+    assert "".join(parts) == text
+    assert [token for part in parts for token in tiktoken_gpt2.encode_ordinary(part)] == gpt2.encode(text)
+    assert [word for part in parts for word in split_words(part)] == split_words(text)
+
+
+def test_a_long_text_is_cut_into_parts_of_about_one_size():
+    parts = list(cut_text(["one two\nthree " * 300_000]))
+    assert [part[-1].isspace() for part in parts] == [False] * (len(parts) - 1) + [True]
+    assert max(map(len, parts)) < 2 * tokenizers_module.PART
+    assert len(parts) == 5
+
+
+def test_a_text_without_a_place_to_cut_is_refused_beyond_what_fits_in_memory(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tokenizers_module, "PART", 10)
+    monkeypatch.setattr(tokenizers_module, "UNBROKEN", 100)
+    for text in ("日" * 101, " " * 101, "  a" + "b" * 98):
+        assert list(cut_text([text[:100]])) == [text[:100]]
+        with pytest.raises(UserError, match=r"a text has 100 characters without a space or line end after a word"):
+            list(cut_text([text]))
 
 
 @given(ids=st.lists(st.integers(0, 279)))

@@ -1,5 +1,7 @@
 """The stage shard_corpus, as DVC runs it."""
 
+import pytest
+
 from scratchlm.artifacts import read_json
 from scratchlm.datasets.shards import TokenShards
 from tests.conftest import Workspace
@@ -21,3 +23,14 @@ def test_the_corpus_becomes_shards_and_counts(workspace: Workspace):
         assert (
             len(tokens) == metrics[f"{split}_tokens"] == metrics[f"{split}_text_bytes"] + metrics[f"{split}_documents"]
         )
+
+
+@pytest.mark.parametrize("files", [{}, {"a.jsonl": [""]}])
+def test_a_corpus_of_nothing_ends_in_one_line(files: dict[str, list[str]], workspace: Workspace):
+    write_corpus(workspace.path / "data/raw/corpus", files)
+    write_byte_tokenizer(workspace.path / "data/tokenizer")
+    done = workspace.run("shard_corpus")
+    assert done.returncode == 1
+    assert done.stderr.startswith("shard_corpus: data/raw/corpus has no text that stays")
+    assert done.stderr.count("\n") == 1
+    assert not (workspace.path / "data/tokens").exists()

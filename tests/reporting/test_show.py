@@ -31,9 +31,9 @@ def test_tokens_are_counted_and_whole_documents_decoded(tokens: Path):
     assert lines[0] == "token shards: 257 entries, uint16"
     assert f"train: 40 documents, {manifest['splits']['train']['tokens']} tokens" in lines[1]
     assert sum(line.startswith("  train-") for line in lines) == len(manifest["shards"]) - 1
-    assert lines[-2:] == ["val, token 0, from memory:", '  "the only one"']
+    assert lines[-2:] == ["document 1 of val, from memory:", '  "the only one"']
     quoted = [line.strip() for line in lines if line.startswith('  "document')]
-    assert quoted == [r'"document 0\n"', r'"document 14\n"', r'"document 27\n"']
+    assert quoted == [r'"document 0\n"', r'"document 13\n"', r'"document 26\n"']
 
 
 def test_tokens_name_the_file_that_each_sample_came_from(tokens: Path):
@@ -41,17 +41,16 @@ def test_tokens_name_the_file_that_each_sample_came_from(tokens: Path):
     text = manifest.read_text()
     manifest.write_text(text.replace('"source": "memory"', '"source": "a.jsonl"', 1))
     lines = list(show_folder(tokens, 2))
-    assert "train, token 0, from a.jsonl:" in lines
+    assert "document 1 of train, from a.jsonl:" in lines
     assert sum(line.endswith("from memory:") for line in lines) == 2
 
 
-def test_a_document_longer_than_the_window_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("scratchlm.reporting.show.WINDOW", 7)
+def test_of_a_long_document_the_beginning_is_decoded(tmp_path: Path):
     tokenizer = write_byte_tokenizer(tmp_path / "tokenizer")
     tokens = write_shards(tmp_path / "tokens", tokenizer, {"train": ["a" * 300, "b"], "val": ["c" * 300]}, 10**6)
-    text = text_of(tokens, 2)
-    assert "train, token 301, from memory:" in text
-    assert text.count("val, token") == 1
+    lines = list(show_folder(tokens, 2))
+    assert f'  "{"a" * 200}"' in lines
+    assert lines[lines.index("document 2 of train, from memory:") + 1] == '  "b"'
 
 
 def test_tokens_of_another_tokenizer_are_refused_after_their_counts(tokens: Path):

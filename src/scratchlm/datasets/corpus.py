@@ -52,7 +52,7 @@ def fetch_corpus(config: CorpusConfig, directory: Path) -> dict[str, Any]:
 
 def corpus_files(directory: Path) -> list[dict[str, Any]]:
     """The manifest's entry of each file of a corpus, by name: name, url, bytes, sha256, licence."""
-    return read_json(directory / MANIFEST)["files"]
+    return sorted(read_json(directory / MANIFEST)["files"], key=lambda file: file["name"])
 
 
 def _list_sources(config: CorpusConfig) -> dict[str, Source | Package]:

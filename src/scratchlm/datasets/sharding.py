@@ -6,36 +6,46 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 from tqdm import tqdm
 
 from scratchlm.artifacts import MANIFEST, atomic_directory, has_sha256, read_json, verify_file, write_json
 from scratchlm.datasets.corpus import corpus_files
-from scratchlm.datasets.documents import read_documents
+from scratchlm.datasets.documents import Document, read_documents
+from scratchlm.datasets.minhash import find_near_duplicates, write_signatures
 from scratchlm.datasets.shards import SPLITS, TOTALS, ShardWriter, write_shard_manifest
-from scratchlm.datasets.tokenizers import load_tokenizer
+from scratchlm.datasets.tokenizers import cut_text, load_tokenizer
 from scratchlm.errors import UserError
 from scratchlm.params import Schema
 from scratchlm.workspace import work_folder
 
+DROPPED = ("short_documents_dropped", "near_duplicates_dropped")
+
+Entry = dict[str, Any]  # of a file in the manifest of a corpus
+
 
 class ShardConfig(Schema):
-    """How the text is split, and how many tokens a shard holds at most."""
+    """Which documents stay, how the text is split, and how many tokens a shard holds at most."""
 
+    min_document_characters: int = Field(ge=0)
+    near_duplicates: Literal["drop", "keep"]
+    near_duplicate_threshold: float = Field(ge=0.5, le=1)
     split: Literal["document", "tail"]
     val_fraction: float = Field(gt=0, lt=1)
     shard_tokens: int = Field(gt=0)
 
 
-def shard_corpus(corpus: Path, tokenizer: Path, config: ShardConfig, directory: Path) -> dict[str, Any]:
-    """Write every file of a corpus as token shards, and their manifest last; returns the manifest.
+def shard_corpus(corpus: Path, tokenizer: Path, config: ShardConfig, directory: Path) -> dict[str, float]:
+    """Write every file of a corpus as token shards, and their manifest last; returns the counts.
 
     The bytes do not depend on the number of processes: $SCRATCHLM_WORKERS, else one a processor. Files that a killed
     run had finished wait in `.work/shard_corpus/`.
@@ -46,30 +56,42 @@ def shard_corpus(corpus: Path, tokenizer: Path, config: ShardConfig, directory: 
     inputs = {"params": config.model_dump(), "tokenizer": loaded.sha256, "corpus": hashes}
     with work_folder("shard_corpus", inputs) as work:
         folders = [work / "files" / file["name"] for file in files]
-        _run([(corpus, file, tokenizer, config, folder) for file, folder in zip(files, folders, strict=True)])
+        near_duplicates = _find_near_duplicates(corpus, files, config, work / "signatures")
+        jobs = zip(files, folders, near_duplicates, strict=True)
+        _run("sharding", shard_file, [(corpus, file, tokenizer, config, folder, rows) for file, folder, rows in jobs])
         with atomic_directory(directory) as partial:
             manifest = write_shard_manifest(partial, folders, loaded)
-            for split, totals in manifest["splits"].items():
-                if totals["text_bytes"] == 0:
-                    raise UserError(
-                        f"no text fell into {split}; change shard_corpus.val_fraction {config.val_fraction}."
-                    )
-    return manifest
+            dropped = _sum_dropped(folders)
+            _check_splits(manifest, dropped, corpus, config)
+    return count_shards(manifest) | dropped
 
 
-def shard_file(corpus: Path, file: dict[str, Any], tokenizer: Path, config: ShardConfig, directory: Path) -> None:
-    """Write the shards of one corpus file (an entry of the corpus manifest), unless they stand there whole."""
+def sign_file(corpus: Path, file: Entry, config: ShardConfig, directory: Path) -> None:
+    """Write the signatures of the documents of one corpus file that are not too short, unless they stand there."""
+    if not directory.exists():
+        documents = _long_documents(_verified(corpus, file), config, Counter())
+        write_signatures(map(cut_text, documents), config.near_duplicate_threshold, directory)
+
+
+def shard_file(
+    corpus: Path, file: Entry, tokenizer: Path, config: ShardConfig, directory: Path, near_duplicates: np.ndarray
+) -> None:
+    """Write the shards of one corpus file, unless they stand there whole.
+
+    `near_duplicates` are rows to drop, counted through the documents that are not too short.
+    """
     if _is_whole(directory):
         return
-    path = corpus / file["name"]
-    verify_file(path, file["bytes"], file["sha256"])
+    path = _verified(corpus, file)
     encoder = load_tokenizer(tokenizer)
+    dropped: Counter[str] = Counter(dict.fromkeys(DROPPED, 0))
     with atomic_directory(directory) as partial:
         train, val = (ShardWriter(partial, split, path.name, encoder, config.shard_tokens) for split in SPLITS)
+        documents = _drop_rows(_long_documents(path, config, dropped), near_duplicates, dropped)
         with closing(train), closing(val):
-            for is_val, text in _split_documents(path, config):
+            for is_val, text in _split_documents(documents, path, config):
                 (val if is_val else train).add(text)
-        write_json(partial / MANIFEST, {"shards": train.shards + val.shards})
+        write_json(partial / MANIFEST, {"shards": train.shards + val.shards, "dropped": dropped})
 
 
 def count_shards(manifest: dict[str, Any]) -> dict[str, float]:
@@ -80,20 +102,66 @@ def count_shards(manifest: dict[str, Any]) -> dict[str, float]:
     return {**totals, "bytes_per_token": text_bytes / tokens, "shards": len(manifest["shards"])}
 
 
-def _split_documents(path: Path, config: ShardConfig) -> Iterator[tuple[bool, str]]:
+def _find_near_duplicates(corpus: Path, files: list[Entry], config: ShardConfig, work: Path) -> list[np.ndarray]:
+    """For each file, the rows of the documents that resemble one before them in the corpus."""
+    if config.near_duplicates == "keep" or not files:
+        return [np.empty(0, np.int64) for _ in files]
+    folders = [work / file["name"] for file in files]
+    _run("comparing", sign_file, [(corpus, file, config, folder) for file, folder in zip(files, folders, strict=True)])
+    return find_near_duplicates(folders, config.near_duplicate_threshold)
+
+
+def _verified(corpus: Path, file: Entry) -> Path:
+    path = corpus / file["name"]
+    verify_file(path, file["bytes"], file["sha256"])
+    return path
+
+
+def _long_documents(path: Path, config: ShardConfig, dropped: Counter[str]) -> Iterator[Document]:
+    for document in read_documents(path):
+        if sum(map(len, document)) < config.min_document_characters:
+            dropped["short_documents_dropped"] += 1
+        else:
+            yield document
+
+
+def _drop_rows(documents: Iterable[Document], rows: np.ndarray, dropped: Counter[str]) -> Iterator[Document]:
+    unwanted = set(rows.tolist())
+    for row, document in enumerate(documents):
+        if row in unwanted:
+            dropped["near_duplicates_dropped"] += 1
+        else:
+            yield document
+
+
+def _split_documents(documents: Iterable[Document], path: Path, config: ShardConfig) -> Iterator[tuple[bool, Document]]:
     """The documents of a file, each with whether it is for validation."""
     if config.split == "document":
-        for text in read_documents(path):
-            # By the text alone: equal texts go the same way, whatever else the corpus holds.
-            draw = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
-            yield draw < config.val_fraction, text
+        for document in documents:
+            yield _draw(document) < config.val_fraction, document
         return
-    texts = list(itertools.islice(read_documents(path), 2))
-    if len(texts) != 1:
+    texts = list(itertools.islice(documents, 2))
+    if len(texts) > 1:
         raise UserError(f"{path} is no single text, and `split: tail` cuts one; set shard_corpus.split to document.")
-    cut = int(len(texts[0]) * (1 - config.val_fraction))
-    yield False, texts[0][:cut]
-    yield True, texts[0][cut:]
+    for text in texts:
+        length = sum(map(len, text))
+        cut = int(length * (1 - config.val_fraction))
+        yield False, _characters(text, 0, cut)
+        yield True, _characters(text, cut, length)
+
+
+def _draw(document: Document) -> float:
+    """A number in [0, 1) by the text alone: equal texts go the same way, whatever else the corpus holds."""
+    sha256 = hashlib.sha256()
+    for part in document:
+        sha256.update(part.encode())
+    return int.from_bytes(sha256.digest()[:8], "big") / 2**64
+
+
+def _characters(text: Document, start: int, end: int) -> Iterator[str]:
+    for part in text:
+        yield part[max(0, start) : max(0, end)]
+        start, end = start - len(part), end - len(part)
 
 
 def _is_whole(directory: Path) -> bool:
@@ -103,15 +171,38 @@ def _is_whole(directory: Path) -> bool:
     return all(has_sha256(directory / shard["file"], shard["sha256"]) for shard in shards)
 
 
-def _run(jobs: list[tuple[Path, dict[str, Any], Path, ShardConfig, Path]]) -> None:
-    """Run `shard_file` for every job, the largest first."""
+def _sum_dropped(folders: list[Path]) -> dict[str, int]:
+    counts = [read_json(folder / MANIFEST)["dropped"] for folder in folders]
+    return {key: sum(count[key] for count in counts) for key in DROPPED}
+
+
+def _check_splits(manifest: dict[str, Any], dropped: dict[str, int], corpus: Path, config: ShardConfig) -> None:
+    """UserError if a split is without text."""
+    empty = [split for split, totals in manifest["splits"].items() if totals["text_bytes"] == 0]
+    if len(empty) == len(SPLITS):
+        short, alike = (f"{dropped[key]:,}" for key in DROPPED)
+        raise UserError(
+            f"{corpus} has no text that stays ({short} short documents and {alike} near-duplicates are dropped); name "
+            "another source in fetch_corpus.sources, or lower shard_corpus.min_document_characters."
+        )
+    if empty:
+        raise UserError(
+            f"no text fell into {empty[0]}; change shard_corpus.val_fraction {config.val_fraction}, or for a single "
+            "text set shard_corpus.split to tail."
+        )
+
+
+def _run(what: str, function: Callable[..., None], jobs: list[tuple[Any, ...]]) -> None:
+    """Call a function with the arguments of every job, whose second is a corpus file, the largest file first."""
     jobs = sorted(jobs, key=lambda job: job[1]["bytes"], reverse=True)
     workers = min(_processor_count(), len(jobs))
+    if not jobs:
+        return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _start_worker) as pool:
         try:
-            results = pool.map(shard_file, *zip(*jobs, strict=True))
-            for _ in tqdm(results, "sharding", len(jobs), unit="file", disable=None):
+            results = pool.map(function, *zip(*jobs, strict=True))
+            for _ in tqdm(results, what, len(jobs), unit="file", disable=None):
                 pass
         except BrokenProcessPool:
             raise UserError(

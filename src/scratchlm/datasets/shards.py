@@ -1,18 +1,20 @@
 """The token shard format: header-free files of little-endian integers and a manifest; its writer and its reader."""
 
-import hashlib
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scratchlm.artifacts import MANIFEST, link_file, read_json, verify_file, write_json
-from scratchlm.datasets.tokenizers import Tokenizer
+from scratchlm.artifacts import MANIFEST, link_file, read_json, sha256_file, verify_file, write_json
+from scratchlm.datasets.tokenizers import Tokenizer, cut_text
 from scratchlm.errors import UserError
 
 FORMAT = 1
 SPLITS = ("train", "val")
 TOTALS = ("documents", "tokens", "text_bytes")
+WINDOW = 2**20  # tokens searched at a time for ends of text
 
 
 class ShardWriter:
@@ -27,29 +29,46 @@ class ShardWriter:
         self._directory, self._split, self._source = directory, split, source
         self._tokenizer, self._shard_tokens = tokenizer, shard_tokens
         self._dtype = _dtype(_dtype_name(tokenizer.vocab_size))
+        self._end_of_text = np.array([tokenizer.eot_id], self._dtype)
 
-    def add(self, text: str) -> None:
-        """Append one document."""
-        tokens = np.append(self._tokenizer.encode_to_numpy(text), self._tokenizer.eot_id).astype(self._dtype)
-        if not self.shards or self.shards[-1]["tokens"] + len(tokens) > self._shard_tokens:
+    def add(self, text: Iterable[str]) -> None:
+        """Append one document, given in parts; a few of them are in memory at a time."""
+        if not self.shards:
             self._begin_shard()
-        self._file.write(tokens.data)
-        self._sha256.update(tokens.data)
-        for key, count in zip(TOTALS, (1, len(tokens), len(text.encode())), strict=True):
+        tokens = text_bytes = 0
+        for part in cut_text(text):
+            tokens += self._write(self._tokenizer.encode_to_numpy(part))
+            text_bytes += len(part.encode())
+        tokens += self._write(self._end_of_text)
+        if self.shards[-1]["documents"] and self.shards[-1]["tokens"] + tokens > self._shard_tokens:
+            self._move_to_next_shard(self.shards[-1]["tokens"] * self._dtype.itemsize)
+        for key, count in zip(TOTALS, (1, tokens, text_bytes), strict=True):
             self.shards[-1][key] += count
 
     def close(self) -> None:
         """Close the last shard."""
         if self.shards:
             self._file.close()
-            self.shards[-1]["sha256"] = self._sha256.hexdigest()
+            self.shards[-1]["sha256"] = sha256_file(self._path)
+
+    def _write(self, tokens: np.ndarray) -> int:
+        self._file.write(tokens.astype(self._dtype, copy=False).data)
+        return len(tokens)
 
     def _begin_shard(self) -> None:
-        self.close()
         name = _shard_name(self._split, len(self.shards))
-        self._file = (self._directory / name).open("wb")
-        self._sha256 = hashlib.sha256()
+        self._path = self._directory / name
+        self._file = self._path.open("w+b")
         self.shards.append({"file": name, "split": self._split, "source": self._source, **dict.fromkeys(TOTALS, 0)})
+
+    def _move_to_next_shard(self, start: int) -> None:
+        """Take what was written from the byte `start` on out of the last shard, and begin the next with it."""
+        with self._file as full:
+            self._begin_shard()
+            full.seek(start)
+            shutil.copyfileobj(full, self._file)
+            full.truncate(start)
+        self.shards[-2]["sha256"] = sha256_file(self._directory / self.shards[-2]["file"])
 
 
 def write_shard_manifest(directory: Path, folders: list[Path], tokenizer: Tokenizer) -> dict[str, Any]:
@@ -92,12 +111,15 @@ class TokenShards:
         self.eot_id: int = self.manifest["eot_id"]
         self.vocab_size: int = self.manifest["vocab_size"]
         dtype = _dtype(self.manifest["dtype"])
+        self.shards: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
         self._arrays: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
         for shard in self.manifest["shards"]:
             path = directory / shard["file"]
             verify_file(path, shard["tokens"] * dtype.itemsize, shard["sha256"] if verify else None)
+            self.shards[shard["split"]].append(shard)
             self._arrays[shard["split"]].append(np.memmap(path, dtype, mode="r"))
-        self._ends = {split: np.cumsum([len(array) for array in arrays]) for split, arrays in self._arrays.items()}
+        self._token_totals, self._document_totals = (self._running_totals(key) for key in ("tokens", "documents"))
+        self._known_ends: tuple[tuple[str, int] | None, np.ndarray] = (None, np.empty(0))
 
     def check_tokenizer(self, tokenizer: Tokenizer) -> None:
         """UserError unless it is the tokenizer whose tokens these are."""
@@ -119,7 +141,7 @@ class TokenShards:
         """`length` tokens of a split from `start`, as int64; IndexError where there are none."""
         if not 0 <= start <= start + length <= self.token_count(split):
             raise IndexError(f"tokens {start} to {start + length} of the {self.token_count(split)} in {split}")
-        arrays, ends = self._arrays[split], self._ends[split]
+        arrays, ends = self._arrays[split], self._token_totals[split]
         pieces = [np.empty(0, np.int64)]
         index = int(np.searchsorted(ends, start, side="right"))
         while length:
@@ -129,6 +151,45 @@ class TokenShards:
             start, length = start + len(pieces[-1]), length - len(pieces[-1])
             index += 1
         return np.concatenate(pieces)
+
+    def document_count(self, split: str) -> int:
+        """How many documents the split has."""
+        return self.manifest["splits"][split]["documents"]
+
+    def document(self, split: str, index: int) -> np.ndarray:
+        """The tokens of one document, without its end of text: a read-only view of the file; IndexError for none."""
+        shard, row = self._find_document(split, index)
+        ends = self._document_ends(split, shard)
+        return self._arrays[split][shard][ends[row - 1] + 1 if row else 0 : ends[row]]
+
+    def documents(self, split: str) -> Iterator[np.ndarray]:
+        """Every document of a split in order, as `document` gives it."""
+        return (self.document(split, index) for index in range(self.document_count(split)))
+
+    def document_source(self, split: str, index: int) -> str:
+        """The name of the corpus file that a document came from; IndexError for none."""
+        return self.shards[split][self._find_document(split, index)[0]]["source"]
+
+    def _running_totals(self, key: str) -> dict[str, np.ndarray]:
+        """For each split, how many tokens or documents it has up to the end of each shard."""
+        return {split: np.cumsum([shard[key] for shard in shards]) for split, shards in self.shards.items()}
+
+    def _find_document(self, split: str, index: int) -> tuple[int, int]:
+        """The shard of a document, and which of its documents it is."""
+        if not 0 <= index < self.document_count(split):
+            raise IndexError(f"document {index} of the {self.document_count(split)} in {split}")
+        ends = self._document_totals[split]
+        shard = int(np.searchsorted(ends, index, side="right"))
+        return shard, index - (int(ends[shard - 1]) if shard else 0)
+
+    def _document_ends(self, split: str, shard: int) -> np.ndarray:
+        """Where the ends of text stand in a shard; those of the shard that was asked for last are kept."""
+        if self._known_ends[0] != (split, shard):
+            array = self._arrays[split][shard]
+            windows = range(0, len(array), WINDOW)
+            ends = [np.flatnonzero(array[start : start + WINDOW] == self.eot_id) + start for start in windows]
+            self._known_ends = (split, shard), np.concatenate(ends)
+        return self._known_ends[1]
 
 
 def _dtype_name(vocab_size: int) -> str:

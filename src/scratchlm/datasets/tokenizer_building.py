@@ -4,6 +4,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -89,9 +90,9 @@ def count_tokens(tokenizer: Tokenizer, texts: Iterable[str]) -> dict[str, float]
 
 
 def corpus_texts(corpus: Path) -> Iterator[str]:
-    """Every document of a corpus, file by file."""
+    """Every document of a corpus, file by file, long ones in parts."""
     for file in corpus_files(corpus):
-        yield from read_documents(corpus / file["name"])
+        yield from chain.from_iterable(read_documents(corpus / file["name"]))
 
 
 def sample_documents(corpus: Path, max_bytes: int) -> Iterator[str]:
@@ -100,8 +101,8 @@ def sample_documents(corpus: Path, max_bytes: int) -> Iterator[str]:
     total = sum(file["bytes"] for file in files)
     for file in files:
         left = max_bytes * file["bytes"] // total
-        for text in read_documents(corpus / file["name"]):
-            data = text.encode()[:left]
+        for text in chain.from_iterable(read_documents(corpus / file["name"])):
+            data = text[:left].encode()[:left]
             left -= len(data)
             yield data.decode(errors="ignore")  # the cut may be inside of a character
             if left == 0:

@@ -1,7 +1,9 @@
 """Tokenizers: one interface, and one artifact, a folder that `transformers` loads; byte BPEs encode on tiktoken."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +25,13 @@ from scratchlm.errors import UserError
 
 # GPT-2's pattern with possessive quantifiers, as tiktoken writes it: the same pieces, without deep recursion.
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
+
+# No match of the pattern holds a space or line end after another character than white space, none looks behind its own
+# beginning, and white space alone looks ahead: a text cut before such a space or line end gives the same pieces. Words
+# (lookup_tokenizers.py) end there too, and characters anywhere.
+_LAST_CUT = re.compile(r".*\S(?=[ \n])", re.DOTALL)
+PART = 2**20  # characters, beyond which a text is encoded in parts
+UNBROKEN = 2**21  # characters; tiktoken takes up to 200 bytes for each of one match
 
 # In the vocabulary, a byte without a printable Latin-1 character is the next free one from U+0100 (GPT-2's encoder.py).
 _PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
@@ -85,6 +94,29 @@ class BytePairTokenizer:
 
     def decode_bytes(self, ids: Sequence[int]) -> bytes:
         return self._encoding.decode_bytes(ids)
+
+
+def cut_text(text: Iterable[str]) -> Iterator[str]:
+    """The parts of a text, joined or cut to some 2^20 characters so that their tokens are those of the whole.
+
+    UserError if 2^21 characters offer no place for a cut, a space or line end after another character.
+    """
+    waiting = ""
+    for part in chain.from_iterable(_slices(part) for part in text):
+        waiting = waiting + part if waiting else part
+        if len(waiting) >= PART and (cut := _LAST_CUT.match(waiting)):
+            yield cut[0]
+            waiting = waiting[cut.end() :]
+        elif len(waiting) > UNBROKEN:
+            raise UserError(
+                f"a text has {UNBROKEN:,} characters without a space or line end after a word ({waiting[:20]!a}...); "
+                "break its lines, or leave it out."
+            )
+    yield waiting
+
+
+def _slices(text: str) -> Iterator[str]:
+    return (text[start : start + PART] for start in range(0, len(text), PART))
 
 
 def load_tokenizer(directory: Path) -> Tokenizer:

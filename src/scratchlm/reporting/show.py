@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from scratchlm.datasets.tokenizers import BytePairTokenizer, Tokenizer, load_tok
 from scratchlm.errors import UserError
 
 EXCERPT = 200  # characters
-WINDOW = 2**16  # tokens
 KINDS = {BytePairTokenizer: "byte-level BPE", CharTokenizer: "characters", WordTokenizer: "words"}
 
 
@@ -54,45 +54,15 @@ def _show_tokens(directory: Path, samples: int) -> Iterator[str]:
     yield f"token shards: {manifest['vocab_size']:,} entries, {manifest['dtype']}"
     for split in SPLITS:
         yield f"{split}: " + ", ".join(f"{count:,} {key}" for key, count in manifest["splits"][split].items())
-        for shard in _shards_of(shards, split):
+        for shard in shards.shards[split]:
             counts = f"{shard['documents']:,} documents, {shard['tokens']:,} tokens"
             yield f"  {shard['file']}: {counts} of {shard['source']}"
     tokenizer = load_tokenizer(directory.resolve().with_name("tokenizer"))
     shards.check_tokenizer(tokenizer)
     for split in SPLITS:
-        offsets = _spread(shards.token_count(split), samples)
-        starts = {_next_document(shards, split, offset) for offset in offsets} - {shards.token_count(split)}
-        for start in sorted(starts):
-            yield f"{split}, token {start:,}, from {_find_source(shards, split, start)}:"
-            yield f"  {_quote(_decode_document(shards, split, start, tokenizer))}"
-
-
-def _shards_of(shards: TokenShards, split: str) -> list[dict[str, Any]]:
-    return [shard for shard in shards.manifest["shards"] if shard["split"] == split]
-
-
-def _next_document(shards: TokenShards, split: str, offset: int) -> int:
-    """Where the first document after `offset` begins, at the earliest; the count of tokens if none does."""
-    total = shards.token_count(split)
-    while 0 < offset < total:
-        ends = np.flatnonzero(shards.read(split, offset, min(WINDOW, total - offset)) == shards.eot_id)
-        if len(ends):
-            return offset + int(ends[0]) + 1
-        offset = min(offset + WINDOW, total)
-    return offset
-
-
-def _find_source(shards: TokenShards, split: str, start: int) -> str:
-    """The corpus file that the token at `start` came from."""
-    entries = _shards_of(shards, split)
-    ends = np.cumsum([shard["tokens"] for shard in entries])
-    return entries[int(np.searchsorted(ends, start, side="right"))]["source"]
-
-
-def _decode_document(shards: TokenShards, split: str, start: int, tokenizer: Tokenizer) -> str:
-    """A document, or its first `EXCERPT` tokens if it has more."""
-    tokens = shards.read(split, start, min(EXCERPT, shards.token_count(split) - start)).tolist()
-    return tokenizer.decode(tokens[: tokens.index(shards.eot_id)] if shards.eot_id in tokens else tokens)
+        for index in _spread(shards.document_count(split), samples):
+            yield f"document {index + 1:,} of {split}, from {shards.document_source(split, index)}:"
+            yield f"  {_quote(tokenizer.decode(shards.document(split, index)[:EXCERPT].tolist()))}"
 
 
 def _show_corpus(directory: Path, samples: int) -> Iterator[str]:
@@ -101,7 +71,7 @@ def _show_corpus(directory: Path, samples: int) -> Iterator[str]:
     for file in files:
         yield f"  {file['name']}: {file['bytes']:,} bytes, {file['licence']}, {file['url']}"
     for index in _spread(len(files), samples):
-        text = next(read_documents(directory / files[index]["name"]), "")
+        text = next(chain.from_iterable(read_documents(directory / files[index]["name"])), "")
         yield f"first document of {files[index]['name']}:"
         yield f"  {_quote(text)}"
 
