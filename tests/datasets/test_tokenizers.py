@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import regex
 import tiktoken
 import tokenizers
 import transformers
@@ -16,6 +17,7 @@ from scratchlm.datasets.lookup_tokenizers import split_words
 from scratchlm.datasets.tokenizer_building import train_bpe
 from scratchlm.datasets.tokenizers import (
     END_OF_TEXT,
+    PATTERN,
     Tokenizer,
     cut_text,
     load_tokenizer,
@@ -93,7 +95,9 @@ def test_every_text_comes_back_from_gpt2s_tokens(text: str, gpt2: Tokenizer):
 
 
 # Whatever `re`, `tiktoken` and `tokenizers` may take for white space, quotes or letters, and few other characters.
-JOINTS = st.text(st.sampled_from(" \n\r\t\x0b\x1c\x85\xa0\u2028'slve.,-7é日\0"), max_size=80)
+JOINTS = st.text(st.sampled_from(" \n\r\t\x0b\x1c\x85\xa0\u2028'slve.,-7é日\0"), max_size=80) | st.text(
+    st.sampled_from(" \na'")
+)
 
 
 @given(text=st.one_of(TEXTS, JOINTS), size=st.integers(1, 12), sliced=st.integers(1, 20))
@@ -105,7 +109,8 @@ def test_the_tokens_of_the_parts_are_those_of_the_whole(
         monkeypatch.setattr(tokenizers_module, "PART", size)
         parts = list(cut_text(text[start : start + sliced] for start in range(0, len(text), sliced)))
     assert "".join(parts) == text
-    assert [token for part in parts for token in tiktoken_gpt2.encode_ordinary(part)] == gpt2.encode(text)
+    assert [token for part in parts for token in gpt2.encode(part)] == tiktoken_gpt2.encode_ordinary(text)
+    assert [match for part in parts for match in regex.findall(PATTERN, part)] == regex.findall(GPT2_PATTERN, text)
     assert [word for part in parts for word in split_words(part)] == split_words(text)
 
 

@@ -16,7 +16,7 @@ from typing import IO, Any
 from scratchlm.errors import UserError
 
 # Together these keep every process below 1 GB: benchmarks/shard_memory.py.
-ROW_BYTES = 2**26  # of one document in a table; a text file may have any size
+ROW_BYTES = 2**25  # of one document in a table; a text file may have any size
 BLOCK = 2**20  # characters of a text file that are in memory at a time
 BOOK_BYTES = 2**25  # no book of Project Gutenberg is longer
 PARQUET_ROWS = 256  # at a time
@@ -104,7 +104,7 @@ def _read_parquet(path: Path) -> Iterator[Any]:
                 raise _no_text_column(path, file.schema_arrow.names)
             _check_page_sizes(file.metadata, path)
             for batch in file.iter_batches(PARQUET_ROWS, columns=["text"]):
-                yield from batch.column(0).to_pylist()
+                yield from (value.as_py() for value in batch.column(0))  # one at a time in memory
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise UserError(f"{path} is no readable Parquet file: {error}; fetch it again.") from None
 
