@@ -39,14 +39,14 @@ def test_every_row_is_what_building_that_tokenizer_measures(corpus: Path, tmp_pa
 
 
 def test_a_tokenizer_that_cannot_be_made_is_a_line_and_the_others_follow(corpus: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("scratchlm.datasets.tokenizer_building.fetch", refuse)
+    monkeypatch.setattr("scratchlm.datasets.tokenizer_building.fetch_all", refuse)
     lines = list(compare_tokenizers(corpus, 10**6, [5_000]))
     assert lines[1] == "gpt2       left out: no network"
     assert lines[2].startswith("bpe        left out: the sample gives")
     assert [line.split()[0] for line in lines[3:]] == ["char", "word"]
 
 
-def refuse(*arguments: object) -> None:
+def refuse(*arguments: object, **options: object) -> None:
     raise UserError("no network")
 
 
