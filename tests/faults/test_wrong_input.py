@@ -227,6 +227,12 @@ CASES = [
         environment={"SCRATCHLM_MIRROR": "nowhere"},
     ),
     Case(
+        "archive that is cut",
+        "fetch_sms_spam",
+        own_file("fetch_sms_spam.source", "own.zip", b"PK\x03\x04" + bytes(60)),
+        ("archive cannot be read", "download it again"),
+    ),
+    Case(
         "corpus file of unknown format",
         "fetch_corpus",
         own_file("fetch_corpus.sources", "own.docx", b"text"),

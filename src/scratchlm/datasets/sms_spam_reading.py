@@ -14,6 +14,7 @@ from scratchlm.errors import UserError
 from scratchlm.params import Schema
 
 COLUMNS = ("label", "text")
+ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # a cut archive has its beginning
 ARCHIVE_MEMBER = "SMSSpamCollection"
 MAX_BYTES = 64 * 2**20
 SEPARATORS = {"tab": "\t", "comma": ","}
@@ -44,7 +45,9 @@ class ReadConfig(Schema):
 
 def extract_sms_spam(download: Path, target: Path) -> None:
     """Write the tab-separated messages of a download, UCI's zip or the plain file, to `target`."""
-    content = _read_member(download) if zipfile.is_zipfile(download) else download.read_bytes()
+    content = download.read_bytes()
+    if content.startswith(ZIP_STARTS):
+        content = _read_member(download)
     with atomic_file(target) as partial:
         partial.write_bytes(content)
 
