@@ -208,7 +208,7 @@ def transformers_serve(tmp_path: Path) -> Iterator[tuple[str, str]]:
     """Base URL and model name of `transformers serve`, whose model replies "SCORE: 70" to everything."""
     tokenizer = write_byte_tokenizer(tmp_path / "tokenizer")
     model = teach(tiny_gpt(), [*tokenizer.encode(">SCORE: 70"), tokenizer.eot_id])
-    directory = save_tiny_model(tmp_path / "judge", model, CHAT_TEMPLATE)
+    directory = save_tiny_model(tmp_path / "judge", model, chat_template=CHAT_TEMPLATE)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

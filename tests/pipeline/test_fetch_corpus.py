@@ -75,7 +75,7 @@ def test_a_stage_that_was_killed_fetches_only_what_is_missing(
     file_server.requests.clear()
     assert workspace.run("fetch_corpus", SCRATCHLM_MIRROR=file_server.url).returncode == 0
     assert file_server.requests == [(second, "bytes=100-", '"v1"')]
-    documents = [text for file in sorted(corpus.glob("*.parquet")) for text in read_documents(file)]
+    documents = ["".join(parts) for file in sorted(corpus.glob("*.parquet")) for parts in read_documents(file)]
     assert documents == [first, second]
 
 

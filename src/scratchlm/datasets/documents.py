@@ -140,7 +140,7 @@ def _parse_row(line: bytes, path: Path, number: int) -> Any:
 
 
 def _read_csv(path: Path) -> Iterator[Any]:
-    csv.field_size_limit(ROW_BYTES)
+    former_limit = csv.field_size_limit(ROW_BYTES)  # of the whole process
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(_read_lines(file, path), delimiter=SEPARATORS[path.suffix], strict=True)
@@ -156,6 +156,8 @@ def _read_csv(path: Path) -> Iterator[Any]:
         raise _no_utf8(path, error) from None
     except csv.Error as error:
         raise UserError(f"{path} is no readable {path.suffix} file: {error}; correct or convert it.") from None
+    finally:
+        csv.field_size_limit(former_limit)
 
 
 def _read_lines(file: IO[Any], path: Path) -> Iterator[Any]:
