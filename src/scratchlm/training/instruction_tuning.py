@@ -16,7 +16,7 @@ from scratchlm.training.checkpoint import Progress
 from scratchlm.training.device import pick_device
 from scratchlm.training.evaluation import evaluate_examples
 from scratchlm.training.finetuning import FinetuningConfig, check_length
-from scratchlm.training.loop import train
+from scratchlm.training.loop import TrainingConfig, train
 from scratchlm.training.losses import language_model_loss
 from scratchlm.training.samples import continue_prompts
 
@@ -25,7 +25,7 @@ SAMPLES = 3  # validation entries answered at each evaluation
 Entry = Mapping[str, str]
 
 
-class InstructionConfig(FinetuningConfig):
+class InstructionConfig(FinetuningConfig, TrainingConfig):
     """What becomes of entries of more than `max_tokens`; the loss counts the response, or the prompt too."""
 
     train: Literal["all", "last_block", "lora"]
