@@ -22,7 +22,7 @@ from scratchlm.training.evaluation import evaluate_classes, predict_classes
 from scratchlm.training.finetuning import FinetuningConfig, check_length
 from scratchlm.training.loop import LoopConfig, TrainingConfig, train
 from scratchlm.training.losses import balanced_class_weights, classification_loss
-
+from scratchlm.training.memory import check_memory
 
 Seed = Annotated[int, Field(ge=0)]
 
@@ -108,6 +108,8 @@ class MessageClassifier:
     def fit(self, val_split: pd.DataFrame, folder: Path) -> tuple[Progress, dict[str, float]]:
         """Train, resuming from `folder`; return what was recorded and the run's speed."""
         config, pad_id = self.config, self.tokenizer.eot_id
+        rows, columns = config.micro_batch_size, self.padded_length or self.max_tokens
+        check_memory("finetune_classifier", self.model, pick_device(), rows, columns, config.precision)
         batches = ExampleBatches(
             self.examples(self.train_split),
             config.batch_size,
