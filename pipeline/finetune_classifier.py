@@ -30,7 +30,11 @@ METRICS = Path("metrics/finetune_classifier.json")
 def main() -> Mapping[str, float]:
     config = read_params("finetune_classifier", ClassificationConfig)
     base, splits = MODELS / config.base, {name: read_split(MESSAGES / f"{name}.csv") for name in SPLITS}
-    load_base, tokenizer, classes = partial(load_gpt, base, config.dropout), load_tokenizer(base), read_classes(MESSAGES)
+    load_base, tokenizer, classes = (
+        partial(load_gpt, base, config.dropout),
+        load_tokenizer(base),
+        read_classes(MESSAGES),
+    )
     lineage = {str(path): sha256_json(sha256_directory(path)) for path in (base, MESSAGES)}
     with work_folder("finetune_classifier", {"params": config.model_dump(), **lineage}) as folder:
         kept, metrics = train_seeds(load_base, tokenizer, classes, config, splits, folder)

@@ -73,7 +73,7 @@ def test_scratchlm_classify_gives_the_probabilities_of_the_stage(workspace: Work
     for line, row in zip(printed.stdout.splitlines(), predictions.to_dict("records"), strict=True):
         label, probability = line.split("\t")
         assert label == row["predicted"]
-        assert float(probability) == pytest.approx(max(row["probability"], 1 - row["probability"]), abs=1e-4)
+        assert float(probability) == pytest.approx(row[f"probability_{label}"], abs=1e-4)
 
 
 def test_a_base_that_is_not_there_is_one_line(workspace: Workspace):
