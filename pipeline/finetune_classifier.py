@@ -1,6 +1,7 @@
-"""Fine-tune a base model into a classifier of messages, and test it once."""
+"""Fine-tune a base model into a classifier of messages, once a seed, and test it."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from scratchlm.artifacts import sha256_directory, sha256_json, write_csv, write_json, write_plot
@@ -11,8 +12,9 @@ from scratchlm.models.storage import load_gpt
 from scratchlm.params import read_params
 from scratchlm.reporting.model_card import model_card
 from scratchlm.stages import run_stage
-from scratchlm.training.classification import ClassificationConfig, MessageClassifier
-from scratchlm.training.scores import prediction_rows, reliability_rows, score_splits
+from scratchlm.training.classification import ClassificationConfig
+from scratchlm.training.scores import prediction_rows, reliability_rows
+from scratchlm.training.seeds import train_seeds
 from scratchlm.workspace import work_folder
 
 MESSAGES = Path("data/sms_spam")
@@ -28,25 +30,26 @@ METRICS = Path("metrics/finetune_classifier.json")
 def main() -> Mapping[str, float]:
     config = read_params("finetune_classifier", ClassificationConfig)
     base, splits = MODELS / config.base, {name: read_split(MESSAGES / f"{name}.csv") for name in SPLITS}
-    classes = read_classes(MESSAGES)
-    classifier = MessageClassifier(load_gpt(base, config.dropout), load_tokenizer(base), classes, config)
+    load_base, tokenizer, classes = (
+        partial(load_gpt, base, config.dropout),
+        load_tokenizer(base),
+        read_classes(MESSAGES),
+    )
     lineage = {str(path): sha256_json(sha256_directory(path)) for path in (base, MESSAGES)}
     with work_folder("finetune_classifier", {"params": config.model_dump(), **lineage}) as folder:
-        progress, speed = classifier.fit(splits["train"], splits["val"], folder)
-        probabilities = {name: classifier.predict(splits[name]) for name in ("test", "unused")}
-        metrics = score_splits(splits, probabilities, classes) | progress.summary()
+        kept, metrics = train_seeds(load_base, tokenizer, classes, config, splits, folder)
         title = f"A classifier of messages: {', '.join(classes)}"
         card = model_card(title, "finetune_classifier", config, metrics, lineage, "text-classification")
-        saving = {"tokenizer": base, "card": card, "class_names": classes, "max_tokens": config.max_tokens}
-        save_with_adapter(classifier.model, MODEL, str(base), **saving)
-        predictions = prediction_rows(splits["test"], probabilities["test"], classes)
-        reliability = reliability_rows(splits["test"], probabilities["test"], classes)
+        saving = {"tokenizer": base, "card": card, "class_names": classes, "max_tokens": kept.classifier.max_tokens}
+        save_with_adapter(kept.classifier.model, MODEL, str(base), **saving)
+        predictions = prediction_rows(splits["test"], kept.probabilities["test"], classes)
+        reliability = reliability_rows(splits["test"], kept.probabilities["test"], classes)
         write_csv(PREDICTIONS, predictions, list(predictions[0]))
         write_plot(CONFUSION, predictions, ["label", "predicted"])
         write_plot(RELIABILITY, reliability, list(reliability[0]))
-        write_plot(CURVE, progress.rows, list(progress.rows[0]))
+        write_plot(CURVE, kept.progress.rows, list(kept.progress.rows[0]))
         write_json(METRICS, metrics)
-    return speed
+    return kept.speed
 
 
 if __name__ == "__main__":

@@ -41,7 +41,8 @@ def call(*arguments: str, stdin: str | None = None) -> str:
 
 def test_help_names_every_command():
     text = call("--help")
-    for command in ("recipe", "generate", "chat", "classify", "show", "compare-tokenizers", "bench-device"):
+    commands = ("recipe", "repeat", "generate", "chat", "classify", "show", "compare-tokenizers", "bench-device")
+    for command in commands:
         assert command in text
 
 

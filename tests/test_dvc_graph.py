@@ -119,6 +119,21 @@ def test_an_experiment_in_another_folder_runs_its_own_code_and_leaves_this_one_a
     assert "longer" in saved
 
 
+def test_splits_are_repeated_with_uncommitted_params_and_share_what_does_not_depend_on_them(project: Project):
+    params = project.path / "params.yaml"
+    committed = params.read_text()
+    params.write_text(committed.replace("position: last #", "position: mean #"))
+    before = project.run("git", "status", "--porcelain")
+    command = ["env", "PYTHONPATH=src", "python", "-c", "from scratchlm.cli import app; app()", "repeat"]
+    table = json.loads(project.run(*command, "--splits", "2", "--output", "json"))
+    assert [row["seed"] for row in table["rows"]] == [0, 1]
+    assert all(0 <= row[key] <= 1 for row in table["rows"] for key in ("accuracy", "tfidf_accuracy"))
+    assert project.run("git", "status", "--porcelain") == before
+    again = project.run(*command, "--splits", "2", "--output", "csv")
+    assert again.splitlines()[0] == "seed,accuracy,tfidf_accuracy,difference"
+    params.write_text(committed)
+
+
 def test_pretraining_is_continued_on_demand_and_fine_tuned_from(project: Project):
     changes = ["-S", "continue_pretraining.names=[domain]", "-S", "finetune_classifier.base=domain"]
     ran = stages_run(project.run("dvc", "exp", "run", *changes, "--name", "domain"))

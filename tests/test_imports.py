@@ -13,7 +13,7 @@ LAYERS = [
     {"cli", "chat"},
     {"training", "baselines", "judging", "reporting"},
     {"models", "datasets"},
-    {"artifacts", "errors", "params", "recipes", "retry_after", "stages", "statistics", "workspace"},
+    {"artifacts", "errors", "params", "recipes", "repeat", "retry_after", "stages", "statistics", "workspace"},
 ]
 FILES = sorted(SOURCES["scratchlm"].rglob("*.py"))
 # The one file that may name a heavy package at its top; tensorflow and datasets stay inside functions.

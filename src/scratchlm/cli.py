@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -37,6 +37,21 @@ def recipe(
 
     write_recipe(name)
     print(f"params.yaml is now the recipe {name}; run `dvc repro`.")
+
+
+@cli.command(rich_help_panel=PIPELINE)
+def repeat(
+    splits: Annotated[int, typer.Option(min=2, help="How many: the seeds are 0, 1, ...")],
+    seed_param: Annotated[
+        list[str] | None, typer.Option(help="What takes the seed, several times for several.")
+    ] = None,
+    output: Annotated[Literal["table", "csv", "json"], typer.Option(help="What to print.")] = "table",
+) -> None:
+    """Fine-tune the classifier on several splits, a DVC experiment each, and compare it with TF-IDF on each."""
+    from scratchlm.repeat import format_rows
+    from scratchlm.repeat import repeat as run_splits
+
+    print(format_rows(run_splits(splits, seed_param or ["prepare_sms_spam.seed"]), output))
 
 
 @cli.command(rich_help_panel=MODELS)

@@ -45,8 +45,8 @@ def work_folder(stage: str, inputs: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def resumed_with_other_code(folder: Path) -> bool:
-    """Whether this run went on from a state that other code wrote."""
-    return (folder / OTHER_CODE).exists()
+    """Whether this run went on from a state that other code wrote; `folder` is the state's or stands in it."""
+    return any((place / OTHER_CODE).exists() for place in (folder, folder.parent))
 
 
 def _check_code(folder: Path) -> None:

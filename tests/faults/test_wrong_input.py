@@ -305,6 +305,12 @@ CASES = [
         "training that diverges", "pretrain", put("pretrain.learning_rate", 1e30), ("step", "lower the learning rate")
     ),
     # models
+    Case(
+        "training that cannot fit into memory",
+        "finetune_classifier",
+        put("finetune_classifier.micro_batch_size", 10**7),
+        ("finetune_classifier with micro_batch_size 10000000", "GB are free; lower finetune_classifier."),
+    ),
     Case("base that is not there", "finetune_classifier", remove(MODEL), (f"{MODEL}", "missing")),
     Case(
         "weights truncated", "finetune_classifier", truncate(f"{MODEL}/model.safetensors"), ("model.safetensors has",)

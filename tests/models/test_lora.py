@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from scratchlm.models.classifier import GPTClassifier
+from scratchlm.models.classifier import GPTClassifier, Readout
 from scratchlm.models.gpt import GPT
 from scratchlm.models.lora import LoRAConfig, LoRAProjection, add_lora, merge_lora, save_adapter, save_with_adapter
 from scratchlm.models.storage import save_model
@@ -135,3 +135,13 @@ def test_the_saved_model_is_the_one_that_peft_merges_from_its_adapter(
     theirs = adapted.merge_and_unload().state_dict()
     for name, tensor in load_file(tmp_path / "model/model.safetensors").items():
         torch.testing.assert_close(tensor, theirs[name], rtol=1e-6, atol=1e-6, msg=name)
+
+
+def test_a_classifier_that_peft_would_compute_otherwise_has_no_adapter(tmp_path: Path, tokenizer_folder: Path):
+    saving = {"tokenizer": tokenizer_folder, "card": "", "class_names": ["ham", "spam"]}
+    for readout, has_adapter in [(Readout(), True), (Readout(position="mean"), False), (Readout(causal=False), False)]:
+        model = GPTClassifier(make_gpt(), 2, readout)
+        add_lora(model, LoRAConfig(r=2, alpha=4.0), seed=0)
+        directory = tmp_path / str(readout)
+        save_with_adapter(model, directory, "base", **saving)
+        assert (directory / "adapter").exists() == has_adapter

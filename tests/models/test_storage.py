@@ -152,6 +152,7 @@ def test_a_file_that_is_no_safetensors_is_refused(directory: Path):
         ({"activation_function": "relu"}, "activation_function is 'relu', only 'gelu_new'"),
         ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx is True, only False"),
         ({"architectures": ["LlamaForCausalLM"]}, "architectures is"),
+        ({"readout": {"position": "middle"}}, "position is 'middle'"),
         ({"n_layer": "three"}, "n_layer is 'three'"),
         ({"n_head": 5}, "n_embd is 64; .*multiple of n_head 5"),
     ],

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from scratchlm.errors import UserError
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.lora import LoRAConfig, add_lora
 from scratchlm.models.trainable import Part, set_trainable
-from tests.models.conftest import make_gpt, random_tokens
+from tests.models.conftest import CONFIG, make_gpt, random_tokens
 
 
 def make_classifier() -> GPTClassifier:
@@ -21,6 +22,7 @@ def make_classifier() -> GPTClassifier:
     [
         ("head", ("score.",)),
         ("last_block", ("score.", "trunk.ln_f.", "trunk.h.2.")),
+        ("last_two_blocks", ("score.", "trunk.ln_f.", "trunk.h.1.", "trunk.h.2.")),
         ("all", ("",)),
     ],
 )
@@ -59,6 +61,12 @@ def test_frozen_blocks_run_without_dropout():
     outputs = [model(random_tokens(2, 9), torch.tensor([9, 4])) for _ in range(2)]
     assert torch.equal(seen[0], seen[1])
     assert not torch.equal(outputs[0], outputs[1])
+
+
+def test_two_blocks_of_one_is_one_line():
+    model = make_gpt(CONFIG.model_copy(update={"n_layer": 1}))
+    with pytest.raises(UserError, match="the model has 1 block, so last_two_blocks cannot train"):
+        set_trainable(model, "last_two_blocks")
 
 
 def test_a_part_that_the_model_lacks_is_a_mistake_of_ours():

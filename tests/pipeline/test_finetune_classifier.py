@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from scratchlm.artifacts import read_json, sha256_directory
+from scratchlm.cli import cli
 from scratchlm.datasets.sms_spam import SPLITS, write_sms_spam
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.storage import load_model, read_class_names
@@ -50,6 +52,28 @@ def test_it_writes_a_classifier_and_its_scores(workspace: Workspace, part: str):
     assert reliability["messages"].sum() == 40
     assert (reliability["accuracy"] == 1).all()
     assert (predictions["label"] == predictions["predicted"]).all()
+
+
+VARIANTS = {
+    "padded": {"position": "last_padded", "padding": "longest_train", "causal": False, "seeds": [0, 1]},
+    "mean": {"position": "mean", "padding": "none", "weights": "random", "epochs": 8},
+}
+
+
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+def test_scratchlm_classify_gives_the_probabilities_of_the_stage(workspace: Workspace, changes: dict[str, object]):
+    for key, value in changes.items():
+        workspace.set(f"finetune_classifier.{key}", value)
+    done = workspace.run("finetune_classifier")
+    assert done.returncode == 0, done.stderr
+    metrics = read_json(Path("metrics/finetune_classifier.json"))
+    assert ("accuracy_std" in metrics) == ("seeds" in changes)
+    predictions = pd.read_csv("data/predictions/classifier.csv")
+    printed = CliRunner().invoke(cli, ["classify", "data/models/classifier"], input="\n".join(predictions["text"]))
+    for line, row in zip(printed.stdout.splitlines(), predictions.to_dict("records"), strict=True):
+        label, probability = line.split("\t")
+        assert label == row["predicted"]
+        assert float(probability) == pytest.approx(row[f"probability_{label}"], abs=1e-4)
 
 
 def test_a_base_that_is_not_there_is_one_line(workspace: Workspace):

@@ -126,6 +126,21 @@ def test_a_card_says_how_to_load_the_model_what_it_cannot_do_and_if_other_code_w
     assert "resumed with other code" in card(resumed_with_other_code=True)
 
 
+def test_a_classifier_that_transformers_cannot_compute_is_loaded_by_scratchlm():
+    class Readout(Schema):
+        position: str
+        causal: bool
+
+    def text(position: str, causal: bool) -> str:
+        config = Readout(position=position, causal=causal)
+        return model_card("A classifier", "finetune_classifier", config, METRICS, LINEAGE, "text-classification")
+
+    assert "from transformers import pipeline" in text("last", True)
+    for other in (text("mean", True), text("last", False)):
+        assert "scratchlm classify MODEL_DIR" in other
+        assert "import pipeline" not in other
+
+
 def test_the_same_training_gives_the_same_card():
     assert card() == card()
     assert card().endswith("|\n")

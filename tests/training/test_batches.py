@@ -79,6 +79,24 @@ def test_collate_pads_at_the_right():
     assert batch.lengths.tolist() == [3, 1]
 
 
+def test_batches_without_padding_hold_equal_lengths_and_the_same_examples():
+    padded, unpadded = (ExampleBatches(examples(101), 8, 4, 0, 0, mixed_lengths=mixed) for mixed in (True, False))
+    for step in range(padded.steps_per_epoch):
+        made = [unpadded.micro_batch(step, micro) for micro in range(unpadded.micro_steps(step))]
+        assert all((batch.lengths == batch.tokens.shape[1]).all() for batch in made)
+        assert max(len(batch.targets) for batch in made) <= 4
+        expected = [padded.micro_batch(step, micro).targets for micro in range(padded.micro_steps(step))]
+        assert torch.cat([batch.targets for batch in made]).tolist() == torch.cat(expected).tolist()
+    assert any(len(unpadded.micro_batch(step, 0).targets) > 1 for step in range(unpadded.steps_per_epoch))
+
+
+def test_a_padded_length_is_that_of_every_batch():
+    batches = ExampleBatches(examples(16), 8, 4, 0, pad_id=7, padded_length=50)
+    batch = batches.micro_batch(0, 1)
+    assert batch.tokens.shape == (4, 50)
+    assert (batch.tokens[torch.arange(50) >= batch.lengths[:, None]] == 7).all()
+
+
 def test_no_examples_is_one_line():
     with pytest.raises(UserError, match="no examples"):
         ExampleBatches([], 8, 8, seed=0, pad_id=0)

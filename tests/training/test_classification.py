@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -21,24 +22,32 @@ FRAME = pd.DataFrame(
 )
 
 
-def classifier(part: str, **changes: object) -> MessageClassifier:
-    values = tiny_config(keep="best", eval_every_steps=4).model_dump() | {
+def make_config(**changes: object) -> ClassificationConfig:
+    values = tiny_config(keep="best", eval_every_steps=4).model_dump(exclude={"seed"}) | {
         "base": "pretrained",
-        "train": part,
+        "weights": "pretrained",
+        "train": "all",
+        "position": "last",
+        "padding": "longest",
+        "causal": True,
         "class_weights": "none",
         "lora": LoRAConfig(r=2, alpha=4.0),
+        "seeds": [3],
         "dropout": 0.0,
         "epochs": 3,
         "batch_size": 4,
         "max_tokens": 16,
     }
-    config = ClassificationConfig.model_validate(values | changes)
-    return MessageClassifier(byte_model(), ByteTokenizer(), LABELS, config)
+    return ClassificationConfig.model_validate(values | changes)
+
+
+def classifier(train: str = "all", frame: pd.DataFrame = FRAME, **changes: object) -> MessageClassifier:
+    config = make_config(train=train, **changes)
+    return MessageClassifier(byte_model(), ByteTokenizer(), LABELS, config, config.seeds[0], frame)
 
 
 def fit(made: MessageClassifier, folder: Path):
-    folder.mkdir(exist_ok=True)
-    return made.fit(FRAME, FRAME, folder)
+    return made.fit(FRAME, folder)
 
 
 def test_it_learns_two_kinds_of_messages(tmp_path: Path):
@@ -51,10 +60,8 @@ def test_it_learns_two_kinds_of_messages(tmp_path: Path):
 
 def test_class_weights_change_what_is_learnt_only_where_classes_differ_in_size(tmp_path: Path):
     def head(weights: str, frame: pd.DataFrame) -> torch.Tensor:
-        made = classifier("head", class_weights=weights)
-        folder = tmp_path / f"{weights}-{len(frame)}"
-        folder.mkdir()
-        made.fit(frame, FRAME, folder)
+        made = classifier("head", frame, class_weights=weights)
+        fit(made, tmp_path / f"{weights}-{len(frame)}")
         return made.model.score.weight
 
     rare_spam = pd.concat([FRAME[FRAME["label"] == "ham"], FRAME[1:2]])
@@ -98,6 +105,79 @@ def test_a_stopped_fine_tuning_ends_with_the_same_bits(tmp_path: Path, monkeypat
     assert calls == 1
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"position": "first", "causal": False},
+        {"position": "mean"},
+        {"position": "mean", "causal": False, "padding": "context"},
+        {"position": "last_padded", "padding": "context"},
+        {"position": "last_padded", "padding": "longest_train"},
+        {"padding": "none"},
+        {"weights": "random"},
+        {"train": "last_two_blocks"},
+        {"train": "lora", "position": "mean", "causal": False},
+    ],
+    ids=str,
+)
+def test_every_variant_learns_two_kinds_of_messages(tmp_path: Path, changes: dict[str, object]):
+    made = classifier(
+        **({"epochs": 10, "learning_rate": 3e-2, "eval_every_steps": 20, "save_every_steps": 40} | changes)
+    )
+    fit(made, tmp_path)
+    assert [LABELS[index] for index in made.predict(FRAME).argmax(axis=1)] == list(FRAME["label"])
+
+
+def test_padding_changes_no_training_but_by_rounding(tmp_path: Path):
+    weights = []
+    for padding in ("longest", "longest_train", "context", "none"):
+        made = classifier(padding=padding, eval_every_steps=12, save_every_steps=12, keep="last")
+        fit(made, tmp_path / padding)
+        weights.append(made.model.score.weight)
+    for others in weights[1:]:
+        torch.testing.assert_close(weights[0], others, rtol=1e-3, atol=1e-6)
+
+
+def test_a_prediction_from_the_last_padded_column_does_not_depend_on_the_other_messages(tmp_path: Path):
+    made = classifier(position="last_padded", padding="longest_train", micro_batch_size=4)
+    fit(made, tmp_path)
+    alone = [made.predict(FRAME[row : row + 1])[0] for row in range(len(FRAME))]
+    assert made.predict(FRAME) == pytest.approx(np.stack(alone), rel=1e-5)
+
+
+def test_the_longest_training_message_is_where_others_are_cut():
+    made = classifier(padding="longest_train", max_tokens=12)
+    assert (made.padded_length, made.max_tokens) == (9, 9)
+    assert classifier(padding="longest_train", max_tokens=5).max_tokens == 5
+    assert len(made.examples(pd.DataFrame({"label": ["ham"], "text": ["ten tokens"]}))[0].tokens) == 9
+
+
+def test_random_weights_depend_on_the_seed_and_not_on_the_base():
+    def first_weights(base_seed: int, seed: int) -> torch.Tensor:
+        config = make_config(weights="random")
+        made = MessageClassifier(byte_model(base_seed), ByteTokenizer(), LABELS, config, seed, FRAME)
+        return made.model.trunk.wte.weight
+
+    assert torch.equal(first_weights(1, 5), first_weights(2, 5))
+    assert not torch.equal(first_weights(1, 5), first_weights(1, 6))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"position": "last_padded"}, "must be longest_train or context"),
+        ({"position": "last_padded", "padding": "none"}, "must be longest_train or context"),
+        ({"seeds": []}, "at least 1 item"),
+        ({"seeds": [0, 1, 0]}, "must not name a seed twice"),
+        ({"seeds": [-1]}, "greater than or equal to 0"),
+    ],
+    ids=str,
+)
+def test_values_that_mean_nothing_are_refused(changes: dict[str, object], message: str):
+    with pytest.raises(ValueError, match=message):
+        make_config(**changes)
 
 
 def test_messages_are_cut_and_an_empty_one_is_one_token():

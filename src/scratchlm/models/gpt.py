@@ -157,8 +157,14 @@ class GPT(nn.Module):
         """Logits (B, T, V) of the token that follows each of `tokens` (B, T); with `cache`, `tokens` go on from it."""
         return self.logits(self.hidden(tokens, cache))
 
-    def hidden(self, tokens: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
-        """What `logits` reads, (B, T, C); UserError if the tokens do not fit into the context."""
+    def hidden(
+        self, tokens: torch.Tensor, cache: KVCache | None = None, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """What `logits` reads, (B, T, C); UserError if the tokens do not fit into the context.
+
+        `mask`, which broadcasts to (B, H, T, T) and is no companion of `cache`, is true where a column may attend to
+        another; it takes the place of causal attention.
+        """
         count = tokens.shape[1]
         end = count if cache is None else cache.length + count
         if end > self.config.context_length:
@@ -167,7 +173,8 @@ class GPT(nn.Module):
                 "shorten the text or use a model with a longer context."
             )
         positions = torch.arange(count, device=tokens.device) if cache is None else cache.positions(count)
-        mask = None if cache is None else cache.mask(count)
+        if cache is not None:
+            mask = cache.mask(count)
         x = self.drop(self.wte(tokens) + self.wpe(positions))  # (B, T, C)
         for block in self.h:
             x = block(x, cache, mask)  # (B, T, C)

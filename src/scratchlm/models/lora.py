@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from scratchlm.artifacts import atomic_directory, write_json, write_manifest
-from scratchlm.models.classifier import GPTClassifier
+from scratchlm.models.classifier import GPTClassifier, Readout
 from scratchlm.models.gpt import GPT, Projection
 from scratchlm.models.storage import METADATA, save_model, tensor_name
 from scratchlm.params import Schema
@@ -96,12 +96,15 @@ def save_adapter(model: GPT | GPTClassifier, directory: Path, base_model: str) -
 
 
 def save_with_adapter(model: GPT | GPTClassifier, directory: Path, base_model: str, **saving: Any) -> None:
-    """Write a model directory as `save_model(..., **saving)` does, with LoRA merged and its adapter in `adapter/`."""
+    """Write a model directory as `save_model(..., **saving)` does, with LoRA merged and its adapter in `adapter/`.
+
+    There is no `adapter/` for a classifier that PEFT, on Hugging Face's class, would compute in another way.
+    """
     has_lora = any(isinstance(module, LoRAProjection) for module in model.modules())
     merged = copy.deepcopy(model) if has_lora else model
     merge_lora(merged)
     save_model(merged, directory, **saving)
-    if has_lora:
+    if has_lora and not (isinstance(model, GPTClassifier) and model.readout != Readout()):
         save_adapter(model, directory / "adapter", base_model)
 
 

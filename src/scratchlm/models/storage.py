@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from scratchlm.artifacts import atomic_directory, read_json, verify_manifest, write_json, write_manifest, write_text
 from scratchlm.errors import UserError
-from scratchlm.models.classifier import GPTClassifier
+from scratchlm.models.classifier import GPTClassifier, Readout
 from scratchlm.models.gpt import GPT, GPTConfig
 
 CONFIG = "config.json"
@@ -21,6 +21,7 @@ WEIGHTS = "model.safetensors"
 METADATA = {"format": "pt"}  # no more: the bytes of a file with several keys differ from process to process
 END_OF_TEXT = "<|endoftext|>"
 LANGUAGE_MODEL, CLASSIFIER = "GPT2LMHeadModel", "GPT2ForSequenceClassification"
+READOUT = "readout"  # the key of config.json for classifiers that no class of Hugging Face computes
 
 # What GPT computes; a directory that says otherwise is refused.
 FUNCTION = {
@@ -58,8 +59,7 @@ def save_model(
         trunk = model.trunk if isinstance(model, GPTClassifier) else model
         special = _special_tokens(tokenizer)
         labels = _labels(model, class_names) if isinstance(model, GPTClassifier) else {}
-        architecture = CLASSIFIER if labels else LANGUAGE_MODEL
-        write_json(partial / CONFIG, {"architectures": [architecture], **_config(trunk.config), **special, **labels})
+        write_json(partial / CONFIG, {**_function(model), **_config(trunk.config), **special, **labels})
         save_file(weights, partial / WEIGHTS, metadata=METADATA)
         _copy_tokenizer(tokenizer, partial, max_tokens or trunk.config.context_length, chat_template)
         write_json(partial / "generation_config.json", special)
@@ -76,8 +76,8 @@ def load_model(directory: Path, dropout: float | None = None) -> GPT | GPTClassi
     config = read_config(directory)
     with torch.device("meta"):
         model = GPT(config if dropout is None else config.model_copy(update={"dropout": dropout}))
-        if _architecture(directory) == CLASSIFIER:
-            model = GPTClassifier(model, len(read_class_names(directory)))
+        if (readout := _read_readout(directory)) is not None:
+            model = GPTClassifier(model, len(read_class_names(directory)), readout)
     model.to_empty(device="cpu")
     model.load_state_dict(_read_weights(directory / WEIGHTS, model))
     return model.eval()
@@ -85,7 +85,7 @@ def load_model(directory: Path, dropout: float | None = None) -> GPT | GPTClassi
 
 def load_gpt(directory: Path, dropout: float | None = None) -> GPT:
     """Load a directory as `load_model` does; UserError if it holds a classifier."""
-    if _architecture(directory) != LANGUAGE_MODEL:
+    if _read_readout(directory) is not None:
         raise UserError(f"{directory} holds a classifier, a language model is needed; name another model directory.")
     model = load_model(directory, dropout)
     assert isinstance(model, GPT)
@@ -103,8 +103,7 @@ def read_config(directory: Path) -> GPTConfig:
     try:
         return GPTConfig(context_length=found.get("n_positions"), dropout=found.get("resid_pdrop"), **fields)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise UserError(f"{path}: {first['loc'][0]} is {first['input']!r}; {first['msg']}.") from None
+        raise _invalid(path, error) from None
 
 
 def read_class_names(directory: Path) -> list[str]:
@@ -133,6 +132,15 @@ def _config(config: GPTConfig) -> dict[str, Any]:
         "resid_pdrop": config.dropout,
         "dtype": "float32",
     }
+
+
+def _function(model: GPT | GPTClassifier) -> dict[str, Any]:
+    """Hugging Face's class that computes what the model does; where there is none, the readout that is left to say."""
+    if isinstance(model, GPT):
+        return {"architectures": [LANGUAGE_MODEL]}
+    if model.readout == Readout():
+        return {"architectures": [CLASSIFIER]}
+    return {READOUT: model.readout.model_dump()}
 
 
 def _labels(model: GPTClassifier, class_names: Sequence[str]) -> dict[str, Any]:
@@ -166,12 +174,24 @@ def _copy_tokenizer(source: Path, target: Path, max_tokens: int, chat_template: 
     write_json(target / TOKENIZER_CONFIG, settings)
 
 
-def _architecture(directory: Path) -> str:
+def _read_readout(directory: Path) -> Readout | None:
+    """What a classifier classifies; None for a language model."""
     path = directory / CONFIG
-    names = read_json(path).get("architectures") or []
+    config = read_json(path)
+    if READOUT in config:
+        try:
+            return Readout.model_validate(config[READOUT])
+        except ValidationError as error:
+            raise _invalid(path, error) from None
+    names = config.get("architectures") or []
     if names not in ([LANGUAGE_MODEL], [CLASSIFIER]):
         raise UserError(f"{path}: architectures is {names}, only {LANGUAGE_MODEL} and {CLASSIFIER} can be loaded.")
-    return names[0]
+    return Readout() if names == [CLASSIFIER] else None
+
+
+def _invalid(path: Path, error: ValidationError) -> UserError:
+    first = error.errors(include_url=False)[0]
+    return UserError(f"{path}: {'.'.join(map(str, first['loc']))} is {first['input']!r}; {first['msg']}.")
 
 
 def _read_weights(path: Path, model: GPT | GPTClassifier) -> dict[str, torch.Tensor]:

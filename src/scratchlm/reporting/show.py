@@ -89,8 +89,9 @@ def _show_model(directory: Path) -> Iterator[str]:
     config = read_json(directory / "config.json")
     with safe_open(directory / "model.safetensors", "np") as tensors:
         shapes = [tensors.get_slice(name).get_shape() for name in tensors.keys()]  # noqa: SIM118 (it is no dict)
-    yield f"model: {', '.join(config['architectures'])}, {sum(int(np.prod(shape)) for shape in shapes):,} parameters"
-    for key in ("n_layer", "n_head", "n_embd", "n_positions", "vocab_size", "id2label"):
+    names = ", ".join(config.get("architectures", ["a classifier that no class of transformers computes"]))
+    yield f"model: {names}, {sum(int(np.prod(shape)) for shape in shapes):,} parameters"
+    for key in ("n_layer", "n_head", "n_embd", "n_positions", "vocab_size", "id2label", "readout"):
         if key in config:
             yield f"  {key}: {config[key]}"
     for name, entry in read_json(directory / MANIFEST)["files"].items():

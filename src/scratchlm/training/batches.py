@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from typing import Protocol
 
 import numpy as np
@@ -105,21 +106,34 @@ class Example:
 
 
 class ExampleBatches:
-    """Examples in a new order each epoch, batched with others of similar length and padded to the longest."""
+    """Examples in a new order each epoch, batched with others of similar length.
+
+    A micro-batch is padded to its longest example, or to `padded_length` columns; without `mixed_lengths` only
+    examples of equal length share one, and nothing is padded.
+    """
 
     def __init__(
-        self, examples: Sequence[Example], batch_size: int, micro_batch_size: int, seed: int, pad_id: int
+        self,
+        examples: Sequence[Example],
+        batch_size: int,
+        micro_batch_size: int,
+        seed: int,
+        pad_id: int,
+        *,
+        padded_length: int | None = None,
+        mixed_lengths: bool = True,
     ) -> None:
         if not examples:
             raise UserError("the training split has no examples; look at the metrics of the stage that prepared it.")
         self.examples, self.batch_size, self.micro_batch_size = examples, batch_size, micro_batch_size
         self.seed, self.pad_id = seed, pad_id
+        self.padded_length, self.mixed_lengths = padded_length, mixed_lengths
         self.lengths = tuple(len(example.tokens) for example in examples)
         self.steps_per_epoch = -(-len(examples) // batch_size)
 
     def micro_steps(self, step: int) -> int:
         """The number of micro-batches of this step; the last step of an epoch may have fewer."""
-        return -(-len(self._members(step)) // self.micro_batch_size)
+        return len(self._micro_batches(step))
 
     def target_count(self, step: int) -> int:
         """The number of targets over the examples of this step."""
@@ -127,8 +141,16 @@ class ExampleBatches:
 
     def micro_batch(self, step: int, micro_step: int) -> Batch:
         """The examples of one micro-batch, padded at the right."""
-        members = self._members(step)[micro_step * self.micro_batch_size : (micro_step + 1) * self.micro_batch_size]
-        return collate([self.examples[index] for index in members], self.pad_id)
+        members = self._micro_batches(step)[micro_step]
+        return collate([self.examples[index] for index in members], self.pad_id, self.padded_length)
+
+    def _micro_batches(self, step: int) -> list[list[int]]:
+        members = self._members(step)  # by length
+        groups = [members]
+        if not self.mixed_lengths:
+            groups = [list(equal) for _, equal in groupby(members, key=lambda index: self.lengths[index])]
+        size = self.micro_batch_size
+        return [group[first : first + size] for group in groups for first in range(0, len(group), size)]
 
     def _members(self, step: int) -> list[int]:
         epoch, position = divmod(step, self.steps_per_epoch)
@@ -148,16 +170,16 @@ def _bucketed_order(seed: int, epoch: int, lengths: tuple[int, ...], batch_size:
     return batches
 
 
-def collate(examples: Sequence[Example], pad_id: int) -> Batch:
-    """Pad tokens and token targets at the right to the longest example."""
-    longest = max(len(example.tokens) for example in examples)
+def collate(examples: Sequence[Example], pad_id: int, padded_length: int | None = None) -> Batch:
+    """Pad tokens and token targets at the right to the longest example, or to `padded_length` columns."""
+    columns = padded_length or max(len(example.tokens) for example in examples)
     lengths = torch.tensor([len(example.tokens) for example in examples])
-    tokens = torch.full((len(examples), longest), pad_id)
+    tokens = torch.full((len(examples), columns), pad_id)
     for row, example in enumerate(examples):
         tokens[row, : len(example.tokens)] = torch.tensor(example.tokens)
     if isinstance(examples[0].target, int):
         return Batch(tokens, torch.tensor([example.target for example in examples]), lengths)
-    targets = torch.full((len(examples), longest), IGNORED)
+    targets = torch.full((len(examples), columns), IGNORED)
     for row, example in enumerate(examples):
         targets[row, : len(example.tokens)] = torch.tensor(example.target)
     return Batch(tokens, targets, lengths)

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field, ValidationInfo, field_validator
 
 from scratchlm.datasets.tokenizers import Tokenizer
-from scratchlm.models.classifier import GPTClassifier
+from scratchlm.models.classifier import GPTClassifier, Position, Readout
 from scratchlm.models.gpt import GPT
 from scratchlm.models.lora import add_lora
 from scratchlm.models.trainable import set_trainable
@@ -19,53 +20,113 @@ from scratchlm.training.checkpoint import Progress
 from scratchlm.training.device import pick_device
 from scratchlm.training.evaluation import evaluate_classes, predict_classes
 from scratchlm.training.finetuning import FinetuningConfig, check_length
-from scratchlm.training.loop import train
+from scratchlm.training.loop import LoopConfig, TrainingConfig, train
 from scratchlm.training.losses import balanced_class_weights, classification_loss
+from scratchlm.training.memory import check_memory
+
+Seed = Annotated[int, Field(ge=0)]
 
 
 class ClassificationConfig(FinetuningConfig):
-    """Of each message the first `max_tokens` are read."""
+    """Of each message the first `max_tokens` are read; `seeds` are those of several trainings on one split.
 
-    train: Literal["all", "last_block", "head", "lora"]
+    `padding` is how many columns a batch has: as many as its longest message, as the longest of the training split (to
+    which all messages are then cut), or as the context of the base; `none` batches messages of equal length only.
+    """
+
+    weights: Literal["pretrained", "random"]
+    train: Literal["all", "last_two_blocks", "last_block", "head", "lora"]
+    position: Position
+    padding: Literal["longest", "longest_train", "context", "none"]
+    causal: bool
     class_weights: Literal["none", "balanced"]
+    seeds: list[Seed] = Field(min_length=1)
+
+    @field_validator("padding")
+    @classmethod
+    def _say_where_the_last_column_is(cls, padding: str, info: ValidationInfo) -> str:
+        if info.data.get("position") == "last_padded" and padding not in {"longest_train", "context"}:
+            raise ValueError("must be longest_train or context, where the last column is the same for every message")
+        return padding
+
+    @field_validator("seeds")
+    @classmethod
+    def _differ(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("must not name a seed twice")
+        return seeds
+
+    def with_seed(self, seed: int) -> TrainingConfig:
+        """What the loop needs for one of the trainings."""
+        return TrainingConfig(seed=seed, **{name: getattr(self, name) for name in LoopConfig.model_fields})
 
 
 class MessageClassifier:
     """A classifier with what turns texts into its input: the classes in order, the tokenizer, the cut."""
 
-    def __init__(self, trunk: GPT, tokenizer: Tokenizer, classes: Sequence[str], config: ClassificationConfig) -> None:
+    def __init__(
+        self,
+        trunk: GPT,
+        tokenizer: Tokenizer,
+        classes: Sequence[str],
+        config: ClassificationConfig,
+        seed: int,
+        train_split: pd.DataFrame,
+    ) -> None:
         check_length(config, trunk, "finetune_classifier")
-        self.tokenizer, self.classes, self.config = tokenizer, classes, config
-        self.model = GPTClassifier(trunk, len(classes))
-        self.model.init_head(config.seed)
+        self.tokenizer, self.classes, self.config, self.seed = tokenizer, classes, config, seed
+        self.train_split = train_split
+        self.padded_length = self._padded_length(trunk)
+        self.max_tokens = min(config.max_tokens, self.padded_length or config.max_tokens)
+        padded_length = self.padded_length if config.position == "last_padded" else None
+        readout = Readout(position=config.position, causal=config.causal, padded_length=padded_length)
+        if config.weights == "random":
+            trunk.init_weights(seed)
+        self.model = GPTClassifier(trunk, len(classes), readout)
+        self.model.init_head(seed)
         if config.train == "lora":
-            add_lora(self.model, config.lora, config.seed)
+            add_lora(self.model, config.lora, seed)
         set_trainable(self.model, config.train)
         self.model.to(pick_device())
 
+    def _padded_length(self, trunk: GPT) -> int | None:
+        """How many columns every batch has; None if that depends on its messages."""
+        if self.config.padding == "context":
+            return trunk.config.context_length
+        if self.config.padding == "longest_train":
+            longest = max([1, *(len(self.tokenizer.encode(text)) for text in self.train_split["text"])])
+            return min(longest, self.config.max_tokens)
+        return None
+
     def examples(self, frame: pd.DataFrame) -> list[Example]:
         """The messages of a split, in its order."""
-        return message_examples(frame["text"].tolist(), self._targets(frame), self.tokenizer, self.config.max_tokens)
+        return message_examples(frame["text"].tolist(), self._targets(frame), self.tokenizer, self.max_tokens)
 
     def _targets(self, frame: pd.DataFrame) -> list[int]:
         return [self.classes.index(label) for label in frame["label"]]
 
-    def fit(
-        self, train_split: pd.DataFrame, val_split: pd.DataFrame, folder: Path
-    ) -> tuple[Progress, dict[str, float]]:
+    def fit(self, val_split: pd.DataFrame, folder: Path) -> tuple[Progress, dict[str, float]]:
         """Train, resuming from `folder`; return what was recorded and the run's speed."""
         config, pad_id = self.config, self.tokenizer.eot_id
+        rows, columns = config.micro_batch_size, self.padded_length or self.max_tokens
+        check_memory("finetune_classifier", self.model, pick_device(), rows, columns, config.precision)
         batches = ExampleBatches(
-            self.examples(train_split), config.batch_size, config.micro_batch_size, config.seed, pad_id
+            self.examples(self.train_split),
+            config.batch_size,
+            config.micro_batch_size,
+            self.seed,
+            pad_id,
+            padded_length=self.padded_length,
+            mixed_lengths=config.padding != "none",
         )
-        loss_fn = partial(classification_loss, class_weights=self._class_weights(train_split))
+        loss_fn = partial(classification_loss, class_weights=self._class_weights(self.train_split))
         validation = self.examples(val_split)
 
         def evaluate(model: GPTClassifier) -> dict[str, float]:
             return evaluate_classes(model, validation, config.micro_batch_size, pad_id)
 
         steps = config.epochs * batches.steps_per_epoch
-        return train(self.model, batches, loss_fn, evaluate, config, steps, folder)
+        return train(self.model, batches, loss_fn, evaluate, config.with_seed(self.seed), steps, folder)
 
     def _class_weights(self, frame: pd.DataFrame) -> torch.Tensor | None:
         if self.config.class_weights == "none":

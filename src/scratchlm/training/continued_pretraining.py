@@ -13,6 +13,8 @@ from scratchlm.models.gpt import GPT
 from scratchlm.models.lora import LoRAConfig, add_lora
 from scratchlm.models.trainable import set_trainable
 from scratchlm.training.checkpoint import Progress
+from scratchlm.training.evaluation import BATCH_TOKENS
+from scratchlm.training.memory import check_memory
 from scratchlm.training.pretraining import TokenTrainingConfig, train_on_tokens
 
 
@@ -62,4 +64,6 @@ def continue_pretraining(
     if config.train == "lora":
         add_lora(model, config.lora, config.seed)
     set_trainable(model, config.train)
+    device, rows = next(model.parameters()).device, config.micro_batch_size
+    check_memory("continue_pretraining", model, device, rows, config.seq_len, config.precision, BATCH_TOKENS)
     return train_on_tokens(model, config, config.seq_len, shards, tokenizer, folder)

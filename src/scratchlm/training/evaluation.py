@@ -87,7 +87,7 @@ def predict_classes(model: GPTClassifier, examples: Sequence[Example], batch_siz
     model.eval()
     probabilities = np.zeros((len(examples), model.n_classes))
     for batch in tqdm(_sorted_batches(examples, batch_size), desc="classify", disable=None):
-        padded = collate([examples[index] for index in batch], pad_id).to(device)
+        padded = collate([examples[index] for index in batch], pad_id, model.readout.padded_length).to(device)
         logits = model(padded.tokens, padded.lengths)  # (B, K)
         probabilities[batch] = logits.double().softmax(dim=-1).cpu().numpy()
     return probabilities

@@ -5,10 +5,10 @@ from pydantic import Field
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT
 from scratchlm.models.lora import LoRAConfig
-from scratchlm.training.loop import TrainingConfig
+from scratchlm.training.loop import LoopConfig
 
 
-class FinetuningConfig(TrainingConfig):
+class FinetuningConfig(LoopConfig):
     """Which base trains, how long, and on texts of which length; `lora` counts where LoRA trains."""
 
     base: str

@@ -16,8 +16,9 @@ from scratchlm.training.checkpoint import Progress
 from scratchlm.training.device import pick_device
 from scratchlm.training.evaluation import evaluate_examples
 from scratchlm.training.finetuning import FinetuningConfig, check_length
-from scratchlm.training.loop import train
+from scratchlm.training.loop import TrainingConfig, train
 from scratchlm.training.losses import language_model_loss
+from scratchlm.training.memory import check_memory
 from scratchlm.training.samples import continue_prompts
 
 SAMPLES = 3  # validation entries answered at each evaluation
@@ -25,7 +26,7 @@ SAMPLES = 3  # validation entries answered at each evaluation
 Entry = Mapping[str, str]
 
 
-class InstructionConfig(FinetuningConfig):
+class InstructionConfig(FinetuningConfig, TrainingConfig):
     """What becomes of entries of more than `max_tokens`; the loss counts the response, or the prompt too."""
 
     train: Literal["all", "last_block", "lora"]
@@ -104,6 +105,8 @@ class InstructionTuning:
     def fit(self, folder: Path) -> tuple[Progress, dict[str, float]]:
         """Train, resuming from `folder`; return what was recorded and the run's speed."""
         config, pad_id = self.config, self.tokenizer.eot_id
+        rows, columns = config.micro_batch_size, config.max_tokens
+        check_memory("finetune_instruct", self.model, pick_device(), rows, columns, config.precision)
         batches = ExampleBatches(
             self.examples["train"], config.batch_size, config.micro_batch_size, config.seed, pad_id
         )

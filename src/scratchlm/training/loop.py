@@ -26,16 +26,21 @@ NOT_APPLIED = "the step was not applied; lower the learning rate or lengthen the
 ModelT = TypeVar("ModelT", bound=nn.Module)
 
 
-class TrainingConfig(OptimizerConfig):
-    """What every training needs, whatever its batches and its loss."""
+class LoopConfig(OptimizerConfig):
+    """What every training needs, whatever its batches and its loss, but for the seed."""
 
-    seed: int = Field(ge=0)
     micro_batch_size: int = Field(gt=0)
     eval_every_steps: int = Field(gt=0)
     save_every_steps: int = Field(gt=0)
     patience_evals: int | None = Field(gt=0)
     keep: Literal["last", "best"]
     compile: bool
+
+
+class TrainingConfig(LoopConfig):
+    """What one training needs: `seed` is that of its data order and its dropout."""
+
+    seed: int = Field(ge=0)
 
 
 def train(

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import Field
 
 from scratchlm.datasets.shards import TokenShards
@@ -12,9 +13,10 @@ from scratchlm.models.sampling import SamplingConfig
 from scratchlm.training.batches import TokenBatches
 from scratchlm.training.checkpoint import Progress
 from scratchlm.training.device import pick_device
-from scratchlm.training.evaluation import evaluate_tokens
+from scratchlm.training.evaluation import BATCH_TOKENS, evaluate_tokens
 from scratchlm.training.loop import TrainingConfig, train
 from scratchlm.training.losses import language_model_loss
+from scratchlm.training.memory import check_memory
 from scratchlm.training.samples import continue_prompts
 
 
@@ -37,9 +39,14 @@ def pretrain(
 ) -> tuple[GPT, Progress, dict[str, float]]:
     """Train on the `train` split, resuming from `folder`; return the model, what was recorded, and the run's speed."""
     shape = config.model_dump(include=set(GPTShape.model_fields))
-    model = GPT(GPTConfig(vocab_size=shards.vocab_size, **shape))
+    gpt_config, device = GPTConfig(vocab_size=shards.vocab_size, **shape), pick_device()
+    with torch.device("meta"):
+        shapes = GPT(gpt_config)
+    rows, columns = config.micro_batch_size, config.context_length
+    check_memory("pretrain", shapes, device, rows, columns, config.precision, BATCH_TOKENS)
+    model = GPT(gpt_config)
     model.init_weights(config.seed)
-    model.to(pick_device())
+    model.to(device)
     progress, speed = train_on_tokens(model, config, config.context_length, shards, tokenizer, folder)
     return model.eval(), progress, speed
 
