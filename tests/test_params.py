@@ -7,7 +7,7 @@ from pydantic import Field
 from ruamel.yaml import YAML
 
 from scratchlm.errors import UserError
-from scratchlm.params import Schema, read_params, read_yaml, resolve_path
+from scratchlm.params import CHECKOUT, Schema, project_root, read_params, read_yaml, resolve_path
 
 
 class Shape(Schema):
@@ -96,3 +96,15 @@ def test_a_users_path_counts_from_the_dvc_root(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     assert resolve_path("own/data.tsv") == tmp_path / "own/data.tsv"
     assert resolve_path("/absolute") == Path("/absolute")
+
+
+def test_the_project_is_the_nearest_one_around_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "clone/data").mkdir(parents=True)
+    (tmp_path / "clone/dvc.yaml").touch()
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path / "clone/data")
+    assert project_root() == tmp_path / "clone"
+    monkeypatch.chdir(tmp_path)
+    assert project_root() == CHECKOUT
+    monkeypatch.setenv("DVC_ROOT", "/elsewhere")
+    assert project_root() == Path("/elsewhere")

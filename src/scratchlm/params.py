@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from scratchlm.errors import UserError
 
 PARAMS = Path("params.yaml")
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class Schema(BaseModel):
@@ -92,8 +93,14 @@ def _explain(stage: str, schema: type[Schema], error: ValidationError) -> str:
 
 
 def project_root() -> Path:
-    """The folder of a user's relative paths: $DVC_ROOT (DVC sets it, in `--temp` runs too), else this checkout."""
-    return Path(os.environ.get("DVC_ROOT") or Path(__file__).resolve().parents[2])
+    """The folder of a user's relative paths: $DVC_ROOT (DVC sets it, in `--temp` runs too), else the project around.
+
+    That is the nearest folder with a dvc.yaml, from the working folder upwards, or else this checkout.
+    """
+    if root := os.environ.get("DVC_ROOT"):
+        return Path(root)
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists()), CHECKOUT)
 
 
 def resolve_path(text: str) -> Path:
