@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from scratchlm.artifacts import write_text
 from scratchlm.errors import UserError
@@ -48,17 +49,22 @@ def write_recipe(name: str) -> None:
 
 def prune_lock(lock: Path, params: MutableMapping[str, Any]) -> None:
     """Remove entries `stage@item` whose item no list of the stage's section names."""
-    yaml = _yaml()
+    yaml = YAML()  # whose form is that of DVC
+    yaml.width = 4096
     document = yaml.load(lock)
-    for entry in list(document["stages"]):
-        stage, _, item = entry.partition("@")
-        lists = [value for value in params.get(stage, {}).values() if isinstance(value, list)]
-        if item and not any(item in values for values in lists):
-            del document["stages"][entry]
-    with io.StringIO() as text:
-        yaml.dump(document, text)
-        if text.getvalue() != lock.read_text(encoding="utf-8"):
+    stale = [entry for entry in document["stages"] if not _is_listed(entry, params)]
+    for entry in stale:
+        del document["stages"][entry]
+    if stale:
+        with io.StringIO() as text:
+            yaml.dump(document, text)
             write_text(lock, text.getvalue())
+
+
+def _is_listed(entry: str, params: MutableMapping[str, Any]) -> bool:
+    stage, _, item = entry.partition("@")
+    lists = [value for value in params.get(stage, {}).values() if isinstance(value, list)]
+    return not item or any(item in values for values in lists)
 
 
 def _overlay(params: MutableMapping[str, Any], changes: MutableMapping[str, Any], recipe: str, path: list[str]) -> None:
@@ -71,12 +77,17 @@ def _overlay(params: MutableMapping[str, Any], changes: MutableMapping[str, Any]
             params[key] = value
 
 
+class _Representer(RoundTripRepresenter):
+    """Writes nothing as `null`, which a reader sees."""
+
+
+_Representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null"))
+
+
 def _yaml() -> YAML:
     yaml = YAML()
     yaml.width = 200
     yaml.preserve_quotes = True
     yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.representer.add_representer(
-        type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
+    yaml.Representer = _Representer
     return yaml
