@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from scratchlm.cli import app, cli
 from scratchlm.datasets.lookup_tokenizers import END_OF_TEXT, write_word_tokenizer
 from scratchlm.datasets.tokenizers import load_tokenizer
+from scratchlm.errors import UserError
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import GPT, GPTConfig
 from scratchlm.models.sampling import SamplingConfig, generate
@@ -33,7 +34,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def call(*arguments: str, stdin: str | None = None) -> str:
+def call(*arguments: str, stdin: str | bytes | None = None) -> str:
     result = CliRunner().invoke(cli, list(arguments), input=stdin, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
@@ -107,6 +108,12 @@ def test_classify_reads_an_argument_or_lines(models: Path):
     many = call("classify", str(models / "classifier"), stdin="hello\nWIN NOW\n")
     assert len(many.splitlines()) == 2
     assert many.splitlines()[0] == one.strip()
+
+
+def test_classify_refuses_what_is_not_utf8_and_has_nothing_to_say_of_nothing(models: Path):
+    with pytest.raises(UserError, match="line 2 of stdin is not UTF-8"):
+        call("classify", str(models / "classifier"), stdin=b"hello\ncaf\xe9\n")
+    assert call("classify", str(models / "classifier"), stdin="") == ""
 
 
 def test_recipe_writes_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

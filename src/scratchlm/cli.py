@@ -148,7 +148,7 @@ def classify(
     if not isinstance(model, GPTClassifier):
         raise UserError(f"{model_dir} is no classifier; use `scratchlm generate`.")
     names = read_class_names(model_dir)
-    messages = [message] if message is not None else _read_lines()
+    messages = [message] if message is not None else [_without_line_break(line) for line in _stdin_lines()]
     examples = message_examples(messages, [0] * len(messages), tokenizer, read_max_tokens(model_dir))
     for probabilities in predict_classes(model, examples, batch_size=32, pad_id=tokenizer.eot_id):
         print(f"{names[int(probabilities.argmax())]}\t{probabilities.max():.4f}")
@@ -245,11 +245,6 @@ def _stdin_lines() -> Iterator[str]:
 
 def _without_line_break(text: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
-
-
-def _read_lines() -> list[str]:
-    text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
 def app() -> None:
