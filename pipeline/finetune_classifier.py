@@ -41,7 +41,8 @@ def main() -> Mapping[str, float]:
         title = f"A classifier of messages: {', '.join(classes)}"
         card = model_card(title, "finetune_classifier", config, metrics, lineage, "text-classification")
         saving = {"tokenizer": base, "card": card, "class_names": classes, "max_tokens": kept.classifier.max_tokens}
-        save_with_adapter(kept.classifier.model, MODEL, str(base), **saving)
+        adapted = str(base) if config.weights == "pretrained" else None
+        save_with_adapter(kept.classifier.model, MODEL, adapted, **saving)
         predictions = prediction_rows(splits["test"], kept.probabilities["test"], classes)
         reliability = reliability_rows(splits["test"], kept.probabilities["test"], classes)
         write_csv(PREDICTIONS, predictions, list(predictions[0]))

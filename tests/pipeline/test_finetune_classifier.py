@@ -76,6 +76,16 @@ def test_scratchlm_classify_gives_the_probabilities_of_the_stage(workspace: Work
         assert float(probability) == pytest.approx(row[f"probability_{label}"], abs=1e-4)
 
 
+def test_an_update_of_random_weights_is_no_adapter_of_the_base(workspace: Workspace):
+    workspace.set("finetune_classifier.train", "lora")
+    workspace.set("finetune_classifier.weights", "random")
+    done = workspace.run("finetune_classifier")
+    assert done.returncode == 0, done.stderr
+    assert not Path("data/models/classifier/adapter").exists()
+    card = Path("data/models/classifier/README.md").read_text()
+    assert "Its weights began random: of `tiny` it has the shape and the tokenizer." in card
+
+
 def test_a_base_that_is_not_there_is_one_line(workspace: Workspace):
     workspace.set("finetune_classifier.base", "gpt2-1B")
     done = workspace.run("finetune_classifier")

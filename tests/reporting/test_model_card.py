@@ -74,6 +74,26 @@ def test_the_hub_reads_the_metadata(base: Path):
     assert (result.metric_type, result.metric_value, result.dataset_name) == ("accuracy", 0.93750001, "data/sms_spam")
 
 
+def test_random_weights_are_no_base_model_of_the_hub(base: Path):
+    class Weights(Schema):
+        base: str
+        weights: str
+
+    texts = {
+        weights: model_card(
+            "A classifier",
+            "finetune_classifier",
+            Weights(base="gpt2-124M", weights=weights),
+            METRICS,
+            LINEAGE,
+            "text-classification",
+        )
+        for weights in ("pretrained", "random")
+    }
+    said = {weights: ("base_model: openai" in text, "began random" in text) for weights, text in texts.items()}
+    assert said == {"pretrained": (True, False), "random": (False, True)}
+
+
 def test_a_card_carries_the_lineage_of_its_base(base: Path):
     ours, theirs = ModelCard(card()).data.to_dict()["lineage"]
     assert (ours["stage"], ours["read"]) == ("finetune_classifier", LINEAGE)

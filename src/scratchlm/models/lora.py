@@ -95,16 +95,17 @@ def save_adapter(model: GPT | GPTClassifier, directory: Path, base_model: str) -
         write_manifest(partial)
 
 
-def save_with_adapter(model: GPT | GPTClassifier, directory: Path, base_model: str, **saving: Any) -> None:
+def save_with_adapter(model: GPT | GPTClassifier, directory: Path, base_model: str | None, **saving: Any) -> None:
     """Write a model directory as `save_model(..., **saving)` does, with LoRA merged and its adapter in `adapter/`.
 
-    There is no `adapter/` for a classifier that PEFT, on Hugging Face's class, would compute in another way.
+    There is no `adapter/` where no `base_model` holds the weights that it is for, nor for a classifier that PEFT, on
+    Hugging Face's class, would compute in another way.
     """
     has_lora = any(isinstance(module, LoRAProjection) for module in model.modules())
     merged = copy.deepcopy(model) if has_lora else model
     merge_lora(merged)
     save_model(merged, directory, **saving)
-    if has_lora and not (isinstance(model, GPTClassifier) and model.readout != Readout()):
+    if has_lora and base_model and not (isinstance(model, GPTClassifier) and model.readout != Readout()):
         save_adapter(model, directory / "adapter", base_model)
 
 

@@ -39,6 +39,7 @@ def model_card(
     """
     step = {"title": title, "stage": stage, "read": dict(lineage), "made_with": made_with()}
     steps = [step, *(earlier for name in lineage for earlier in read_lineage(Path(name) / CARD))]
+    params = flatten(config.model_dump())
     environment = Environment(
         loader=PackageLoader("scratchlm.reporting"),
         undefined=StrictUndefined,
@@ -49,10 +50,10 @@ def model_card(
     )
     environment.filters["cell"] = _cell
     return environment.get_template("model_card.md.j2").render(
-        metadata=yaml.safe_dump(_metadata(title, metrics, steps, task), sort_keys=False, allow_unicode=True),
+        metadata=yaml.safe_dump(_metadata(title, params, metrics, steps, task), sort_keys=False, allow_unicode=True),
         title=title,
         stage=stage,
-        params=flatten(config.model_dump()),
+        params=params,
         metrics=metrics,
         steps=steps,
         task=task,
@@ -87,11 +88,13 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _metadata(title: str, metrics: Mapping[str, Any], steps: list[dict[str, Any]], task: str) -> dict[str, Any]:
+def _metadata(
+    title: str, params: Mapping[str, Any], metrics: Mapping[str, Any], steps: list[dict[str, Any]], task: str
+) -> dict[str, Any]:
     """What the hub reads, and the lineage for cards of models made from this one."""
     metadata: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": task, "tags": ["gpt2", "scratchlm"]}
     bases = [HUB_NAMES[name] for step in steps for name in step["read"] if name in HUB_NAMES]
-    if bases:
+    if bases and params.get("weights") != "random":
         metadata["base_model"] = bases[0]
     known = [{"type": kind, "value": metrics[name]} for name, kind in HUB_METRICS.items() if name in metrics]
     if known:
