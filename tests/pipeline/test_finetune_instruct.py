@@ -42,7 +42,7 @@ def test_an_unknown_part_is_one_line_with_the_choices(workspace: Workspace):
     assert done.returncode == 1
     assert done.stderr == (
         "finetune_instruct: params.yaml: finetune_instruct.train is 'head', "
-        "but it should be 'all', 'last_block' or 'lora'.\n"
+        "but it should be 'all', 'last_two_blocks', 'last_block' or 'lora'.\n"
     )
 
 

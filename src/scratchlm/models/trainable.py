@@ -8,7 +8,8 @@ from scratchlm.errors import UserError
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import GPT
 
-Part = Literal["all", "last_two_blocks", "last_block", "head", "lora"]
+GPTPart = Literal["all", "last_two_blocks", "last_block", "lora"]
+Part = Literal[GPTPart, "head"]
 TOP_BLOCKS = {"last_two_blocks": 2, "last_block": 1}
 
 

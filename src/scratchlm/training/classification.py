@@ -14,7 +14,7 @@ from scratchlm.datasets.tokenizers import Tokenizer
 from scratchlm.models.classifier import GPTClassifier, Position, Readout
 from scratchlm.models.gpt import GPT
 from scratchlm.models.lora import add_lora
-from scratchlm.models.trainable import set_trainable
+from scratchlm.models.trainable import Part, set_trainable
 from scratchlm.training.batches import Example, ExampleBatches
 from scratchlm.training.checkpoint import Progress
 from scratchlm.training.device import pick_device
@@ -35,7 +35,7 @@ class ClassificationConfig(FinetuningConfig):
     """
 
     weights: Literal["pretrained", "random"]
-    train: Literal["all", "last_two_blocks", "last_block", "head", "lora"]
+    train: Part
     position: Position
     padding: Literal["longest", "longest_train", "context", "none"]
     causal: bool

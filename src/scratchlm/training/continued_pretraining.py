@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -11,7 +10,7 @@ from scratchlm.datasets.tokenizers import Tokenizer
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT
 from scratchlm.models.lora import LoRAConfig, add_lora
-from scratchlm.models.trainable import set_trainable
+from scratchlm.models.trainable import GPTPart, set_trainable
 from scratchlm.training.checkpoint import Progress
 from scratchlm.training.evaluation import BATCH_TOKENS
 from scratchlm.training.memory import check_memory
@@ -26,7 +25,7 @@ class ContinuedPretrainingConfig(TokenTrainingConfig):
 
     base: str
     names: list[str]
-    train: Literal["all", "last_block", "lora"]
+    train: GPTPart
     lora: LoRAConfig
     dropout: float = Field(ge=0, lt=1)
     seq_len: int = Field(gt=0)

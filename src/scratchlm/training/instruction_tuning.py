@@ -10,7 +10,7 @@ from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT
 from scratchlm.models.lora import add_lora
 from scratchlm.models.sampling import SamplingConfig
-from scratchlm.models.trainable import set_trainable
+from scratchlm.models.trainable import GPTPart, set_trainable
 from scratchlm.training.batches import IGNORED, Example, ExampleBatches
 from scratchlm.training.checkpoint import Progress
 from scratchlm.training.device import pick_device
@@ -29,7 +29,7 @@ Entry = Mapping[str, str]
 class InstructionConfig(FinetuningConfig, TrainingConfig):
     """What becomes of entries of more than `max_tokens`; the loss counts the response, or the prompt too."""
 
-    train: Literal["all", "last_block", "lora"]
+    train: GPTPart
     too_long: Literal["leave_out", "truncate", "error"]
     loss_on: Literal["response", "all"]
     sample: SamplingConfig
