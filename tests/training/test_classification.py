@@ -58,6 +58,17 @@ def test_it_learns_two_kinds_of_messages(tmp_path: Path):
     assert probabilities.sum(axis=1) == pytest.approx(1)
 
 
+def test_it_stops_when_so_many_evaluations_brought_no_better_loss(tmp_path: Path):
+    """What is learnt is wrong for the other labels: their loss is least at the first evaluation."""
+    other = FRAME.assign(label=FRAME["label"].map(dict(zip(LABELS, LABELS[::-1], strict=True))))
+    steps = {}
+    for patience in (2, None):
+        made = classifier("all", epochs=10, patience_evals=patience)
+        progress, _ = made.fit(other, tmp_path / str(patience))
+        steps[patience] = (progress.best_step, progress.step, progress.stopped_early)
+    assert steps == {2: (4, 12, True), None: (4, 40, False)}
+
+
 def test_class_weights_change_what_is_learnt_only_where_classes_differ_in_size(tmp_path: Path):
     def head(weights: str, frame: pd.DataFrame) -> torch.Tensor:
         made = classifier("head", frame, class_weights=weights)
