@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import GPT, GPTConfig
+from scratchlm.models.sampling import SamplingConfig
 from scratchlm.models.storage import save_model
 from tests.corpora import write_byte_tokenizer
 
@@ -20,6 +21,13 @@ def tiny_gpt(context_length: int = 2_048) -> GPT:
     model = GPT(GPTConfig(vocab_size=VOCAB_SIZE, **shape))
     model.init_weights(seed=0)
     return model.eval()
+
+
+def greedy(max_new_tokens: int) -> SamplingConfig:
+    """The most probable tokens, by no rule besides."""
+    return SamplingConfig(
+        max_new_tokens=max_new_tokens, temperature=0.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=0
+    )
 
 
 def save_tiny_model(directory: Path, model: GPT | GPTClassifier | None = None, **saving: Any) -> Path:

@@ -7,18 +7,18 @@ from scratchlm.artifacts import write_json
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT, GPTConfig
 from scratchlm.models.sampling import (
-    SamplingConfig,
     generate,
     next_token_probabilities,
     penalise_repetition,
     stream,
 )
 from scratchlm.models.storage import save_model
+from tests.tiny_model import greedy
 
 CONFIG = GPTConfig(n_layer=2, n_head=2, n_embd=16, context_length=24, vocab_size=40)
 PROMPTS = [[5, 6, 7, 8, 9, 10, 11], [1], [2, 3, 4], [12, 13, 14, 15], [39, 38], [0, 0, 0, 0, 0, 0, 0, 0, 0]]
-GREEDY = SamplingConfig(max_new_tokens=12, temperature=0.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=0)
-DRAWN = SamplingConfig(max_new_tokens=12, temperature=1.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=7)
+GREEDY = greedy(12)
+DRAWN = GREEDY.model_copy(update={"temperature": 1.0, "seed": 7})
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_text_ends_where_the_context_is_full_whatever_stands_beside_it(model: GP
 
 
 def test_frequencies_are_the_probabilities(model: GPT):
-    one = SamplingConfig(max_new_tokens=1, temperature=0.8, top_k=5, top_p=1.0, repetition_penalty=1.0, seed=0)
+    one = greedy(1).model_copy(update={"temperature": 0.8, "top_k": 5})
     tokens = torch.tensor(generate(model, [PROMPTS[0]] * 2000, one, batch_size=500)).flatten()
     with torch.no_grad():
         expected = next_token_probabilities(model(torch.tensor([PROMPTS[0]]))[0, -1], 0.8, top_k=5)

@@ -9,10 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scratchlm.models.sampling import SamplingConfig, generate
+from scratchlm.models.sampling import generate
 from scratchlm.models.stop_strings import cut_at_stop, stream_text
 from tests.corpora import write_byte_tokenizer
-from tests.tiny_model import save_tiny_model, teach, tiny_gpt
+from tests.tiny_model import greedy, save_tiny_model, teach, tiny_gpt
 
 
 def decode(parts: Sequence[bytes]) -> str:
@@ -73,13 +73,10 @@ def test_a_stop_string_ends_the_tokens_where_transformers_ends_them(tmp_path: Pa
     save_tiny_model(tmp_path / "model", model)
     prompt = tokenizer.encode("a")
     for stop_strings in (["def"], ["h", "ef"], ["fgz"]):
-        greedy = SamplingConfig(
-            max_new_tokens=6, temperature=0.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=0
-        )
         (ours,) = generate(
             model,
             [prompt],
-            greedy,
+            greedy(6),
             has_ended=lambda new, stop=stop_strings: cut_at_stop(tokenizer.decode(new), stop)[1],
         )
         theirs = GPT2LMHeadModel.from_pretrained(tmp_path / "model").generate(

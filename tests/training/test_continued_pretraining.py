@@ -9,10 +9,10 @@ from scratchlm.datasets.shards import TokenShards
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT
 from scratchlm.models.lora import LoRAConfig
-from scratchlm.models.sampling import SamplingConfig
 from scratchlm.training.continued_pretraining import ContinuedPretrainingConfig, check_base, continue_pretraining
 from scratchlm.training.evaluation import evaluate_tokens
 from tests.corpora import write_byte_tokenizer, write_shards
+from tests.tiny_model import greedy
 from tests.training.conftest import byte_model, tiny_config
 
 TEXTS = ["the cat sat on the mat. " * 10] * 10
@@ -30,9 +30,7 @@ def config(**changes: object) -> ContinuedPretrainingConfig:
         "batch_tokens": 64,
         "eval_tokens": 64,
         "sample_prompts": ["the "],
-        "sample": SamplingConfig(
-            max_new_tokens=3, temperature=0.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=0
-        ),
+        "sample": greedy(3),
     }
     return ContinuedPretrainingConfig.model_validate(values | changes)
 
@@ -53,7 +51,7 @@ def train_on(corpus: TokenShards, **changes: object) -> tuple[GPT, dict[str, tor
     return model.eval(), before
 
 
-@pytest.mark.parametrize("part", ["all", "last_block", "lora"])
+@pytest.mark.parametrize("part", ["all", "last_two_blocks", "last_block", "lora"])
 def test_the_base_learns_the_corpus(corpus: TokenShards, part: str):
     model, before = train_on(corpus, train=part)
     base = byte_model(context_length=32)
@@ -62,7 +60,10 @@ def test_the_base_learns_the_corpus(corpus: TokenShards, part: str):
     assert losses[1] < losses[0] - 0.05
 
 
-@pytest.mark.parametrize(("part", "moved"), [("last_block", ("h.1.", "ln_f.")), ("lora", (".lora_",))])
+@pytest.mark.parametrize(
+    ("part", "moved"),
+    [("last_block", ("h.1.", "ln_f.")), ("last_two_blocks", ("h.", "ln_f.")), ("lora", (".lora_",))],
+)
 def test_what_is_frozen_keeps_every_bit(corpus: TokenShards, part: str, moved: tuple[str, ...]):
     """With weight decay, momentum, and the best of several evaluations restored."""
     model, before = train_on(corpus, train=part, weight_decay=0.5, keep="best")

@@ -9,7 +9,6 @@ from torch.nn import functional as F
 from scratchlm.datasets.instructions import format_prompt
 from scratchlm.errors import UserError
 from scratchlm.models.lora import LoRAConfig
-from scratchlm.models.sampling import SamplingConfig
 from scratchlm.training.batches import IGNORED
 from scratchlm.training.evaluation import evaluate_examples
 from scratchlm.training.instruction_tuning import (
@@ -18,6 +17,7 @@ from scratchlm.training.instruction_tuning import (
     fit_to_length,
     instruction_example,
 )
+from tests.tiny_model import greedy
 from tests.training.conftest import ByteTokenizer, byte_model, tiny_config
 
 TOKENIZER = ByteTokenizer()
@@ -35,9 +35,7 @@ def config(**changes: object) -> InstructionConfig:
         "max_tokens": 255,
         "too_long": "leave_out",
         "loss_on": "response",
-        "sample": SamplingConfig(
-            max_new_tokens=4, temperature=0.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=0
-        ),
+        "sample": greedy(4),
     }
     return InstructionConfig.model_validate(values | changes)
 
@@ -57,7 +55,10 @@ def test_it_learns_the_answer_and_the_end(tmp_path: Path):
     assert progress.samples[-1] == {"step": 60, "prompt": format_prompt(ENTRIES[0]), "text": "ok"}
 
 
-@pytest.mark.parametrize(("part", "moved"), [("last_block", ("h.1.", "ln_f.")), ("lora", (".lora_",))])
+@pytest.mark.parametrize(
+    ("part", "moved"),
+    [("last_block", ("h.1.", "ln_f.")), ("last_two_blocks", ("h.", "ln_f.")), ("lora", (".lora_",))],
+)
 def test_what_is_frozen_keeps_every_bit(tmp_path: Path, part: str, moved: tuple[str, ...]):
     """With weight decay, and with the best of several evaluations restored."""
     model, progress, before = tune(tmp_path, train=part, epochs=6, eval_every_steps=2, weight_decay=0.5, keep="best")
@@ -77,6 +78,16 @@ def test_the_weights_of_the_best_evaluation_are_kept(tmp_path: Path):
     examples = [instruction_example(other, TOKENIZER, "response")]
     kept, ended = (evaluate_examples(model.eval(), examples, 4, 256)["val_loss"] for model in (best, last))
     assert (kept, ended) == (min(losses), losses[-1])
+
+
+def test_it_stops_when_so_many_evaluations_brought_no_better_loss(tmp_path: Path):
+    other = ENTRIES[0] | {"output": "ko"}
+    settings = {"epochs": 20, "eval_every_steps": 2, "keep": "best"}
+    model, progress, _ = tune(tmp_path / "early", other, patience_evals=2, **settings)
+    assert (progress.stopped_early, progress.step) == (True, progress.best_step + 4)
+    whole, to_the_end, _ = tune(tmp_path / "whole", other, **settings)
+    assert (to_the_end.stopped_early, to_the_end.step, to_the_end.best_step) == (False, 20, progress.best_step)
+    assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in whole.state_dict().items())
 
 
 def test_the_loss_on_all_teaches_the_prompt_too(tmp_path: Path):

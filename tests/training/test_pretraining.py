@@ -4,9 +4,9 @@ import math
 from pathlib import Path
 
 from scratchlm.models.gpt import GPT
-from scratchlm.models.sampling import SamplingConfig
 from scratchlm.training.checkpoint import Progress
 from scratchlm.training.pretraining import PretrainingConfig, pretrain
+from tests.tiny_model import greedy
 from tests.training.conftest import ByteTokenizer, MemoryShards, tiny_config
 
 
@@ -23,11 +23,7 @@ def tiny_pretraining(shards: MemoryShards, folder: Path, **changes: object) -> t
         tiny_config(eval_every_steps=20, learning_rate=3e-2, save_every_steps=20).model_dump()
         | shape
         | {"steps": 40, "batch_tokens": 64, "eval_tokens": 64, "sample_prompts": ["the "]}
-        | {
-            "sample": SamplingConfig(
-                max_new_tokens=3, temperature=0.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=0
-            )
-        }
+        | {"sample": greedy(3)}
         | changes
     )
     return pretrain(config, shards, ByteTokenizer(), folder)
@@ -43,7 +39,7 @@ def test_a_model_is_trained_and_sampled(shards: MemoryShards, tmp_path: Path):
 
 
 def test_samples_differ_by_the_weights_alone(shards: MemoryShards, tmp_path: Path):
-    drawn = SamplingConfig(max_new_tokens=20, temperature=1.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=0)
+    drawn = greedy(20).model_copy(update={"temperature": 1.0})
     texts = {}
     for name, rate in {"moving": 3e-2, "still": 1e-30}.items():
         (tmp_path / name).mkdir()

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from scratchlm.models.sampling import SamplingConfig
 from scratchlm.training.samples import continue_prompts, distinct_pairs, probability_rows
+from tests.tiny_model import greedy
 from tests.training.conftest import ByteTokenizer, byte_model
 
 
 def test_every_prompt_is_continued():
-    sampling = SamplingConfig(max_new_tokens=3, temperature=1.0, top_k=None, top_p=1.0, repetition_penalty=1.0, seed=0)
+    sampling = greedy(3).model_copy(update={"temperature": 1.0})
     rows = continue_prompts(byte_model(), ByteTokenizer(), ["ab", "c"], sampling)
     assert [row["prompt"] for row in rows] == ["ab", "c"]
     assert rows == continue_prompts(byte_model(), ByteTokenizer(), ["ab", "c"], sampling)
