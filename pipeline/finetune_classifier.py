@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from scratchlm.artifacts import sha256_directory, sha256_json, write_csv, write_json, write_plot
-from scratchlm.datasets.sms_spam import SPLITS, read_classes, read_split
+from scratchlm.datasets.sms_spam import read_classes, read_splits
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.lora import save_with_adapter
 from scratchlm.models.storage import load_gpt
@@ -29,12 +29,8 @@ METRICS = Path("metrics/finetune_classifier.json")
 
 def main() -> Mapping[str, float]:
     config = read_params("finetune_classifier", ClassificationConfig)
-    base, splits = MODELS / config.base, {name: read_split(MESSAGES / f"{name}.csv") for name in SPLITS}
-    load_base, tokenizer, classes = (
-        partial(load_gpt, base, config.dropout),
-        load_tokenizer(base),
-        read_classes(MESSAGES),
-    )
+    base, classes, splits = MODELS / config.base, read_classes(MESSAGES), read_splits(MESSAGES)
+    load_base, tokenizer = partial(load_gpt, base, config.dropout), load_tokenizer(base)
     lineage = {str(path): sha256_json(sha256_directory(path)) for path in (base, MESSAGES)}
     with work_folder("finetune_classifier", {"params": config.model_dump(), **lineage}) as folder:
         kept, metrics = train_seeds(load_base, tokenizer, classes, config, splits, folder)

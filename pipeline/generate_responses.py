@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from scratchlm.artifacts import read_jsonl, write_json, write_jsonl
-from scratchlm.datasets.instructions import format_prompt
+from scratchlm.artifacts import write_json, write_jsonl
+from scratchlm.datasets.instructions import format_prompt, read_instructions
 from scratchlm.datasets.tokenizers import Tokenizer, load_tokenizer
 from scratchlm.models.gpt import GPT
 from scratchlm.models.sampling import SamplingConfig, generate
@@ -32,7 +32,7 @@ class Params(SamplingConfig):
 
 def main() -> None:
     params = read_params("generate_responses", Params)
-    model, tokenizer, entries = load_gpt(MODEL).to(pick_device()), load_tokenizer(MODEL), read_jsonl(TEST)
+    model, tokenizer, entries = load_gpt(MODEL).to(pick_device()), load_tokenizer(MODEL), read_instructions(TEST)
     prompts = [tokenizer.encode(format_prompt(entry)) for entry in entries]
     answers = answer_prompts(model, prompts, params, tokenizer)
     texts = [cut_at_stop(tokenizer.decode(answer), params.stop_strings) for answer in answers]

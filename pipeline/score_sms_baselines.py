@@ -8,7 +8,7 @@ import pandas as pd
 from scratchlm.artifacts import write_csv, write_json
 from scratchlm.baselines.tfidf import fit_tfidf, predict_tfidf
 from scratchlm.baselines.zero_shot import predict_zero_shot
-from scratchlm.datasets.sms_spam import SPLITS, read_classes, read_split
+from scratchlm.datasets.sms_spam import read_classes, read_splits
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.storage import load_gpt
 from scratchlm.params import Schema, read_params
@@ -31,7 +31,7 @@ class Params(Schema):
 
 def main() -> None:
     base = MODELS / read_params("score_sms_baselines", Params).base
-    classes, splits = read_classes(MESSAGES), {name: read_split(MESSAGES / f"{name}.csv") for name in SPLITS}
+    classes, splits = read_classes(MESSAGES), read_splits(MESSAGES)
     texts = {name: split["text"].tolist() for name, split in splits.items()}
     classifier = fit_tfidf(splits["train"], splits["val"], classes)
     tfidf = {name: predict_tfidf(classifier, texts[name]) for name in ("test", "unused")}

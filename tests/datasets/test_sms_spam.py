@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from scratchlm.datasets.sms_spam import (
+    SPLITS,
     Key,
     SplitConfig,
     class_balance,
@@ -13,6 +14,7 @@ from scratchlm.datasets.sms_spam import (
     length_histogram,
     read_classes,
     read_split,
+    read_splits,
     split_sms_spam,
     write_sms_spam,
 )
@@ -178,6 +180,24 @@ def test_odd_texts_survive_files_and_any_csv_reader(tmp_path: Path):
     assert read_split(tmp_path / "train.csv").to_dict() == messages.to_dict()
     plain = pd.read_csv(tmp_path / "train.csv", keep_default_na=False)
     assert plain["text"].tolist() == ODD_TEXTS
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "train.csv is no CSV in UTF-8: No columns"),
+        (b"label,text\nham,caf\xe9\n", "train.csv is no CSV in UTF-8: 'utf-8' codec can't decode"),
+        (b"label,text\nham,a,b\nham,a,b,c\n", "train.csv is no CSV in UTF-8: "),
+        (b"label,body\nham,hi\n", "train.csv has no column text"),
+        (b"label,text\nspm,hi\n", "train.csv has the label 'spm', which is none of the classes ham, spam"),
+    ],
+)
+def test_a_split_that_somebody_edited_is_one_line(tmp_path: Path, content: bytes, message: str):
+    write_sms_spam(tmp_path, dict.fromkeys(SPLITS, some_messages(2, 2)), LABELS)
+    assert len(read_splits(tmp_path)["train"]) == 4
+    (tmp_path / "train.csv").write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        read_splits(tmp_path)
 
 
 def test_the_histogram_counts_every_message(uci: pd.DataFrame):

@@ -247,7 +247,9 @@ CASES = [
     Case(
         "training that diverges", "pretrain", put("pretrain.learning_rate", 1e30), ("step", "lower the learning rate")
     ),
-    # models
+    # splits that somebody edited, and models
+    Case("split in Latin-1", "finetune_classifier", write("data/sms_spam/val.csv", b"\xe9"), ("val.csv is no CSV",)),
+    Case("entry of a split", "finetune_instruct", write("data/instructions/val.jsonl", b"{}\n"), ("entry 1 has no",)),
     Case(
         "training that cannot fit into memory",
         "finetune_classifier",
@@ -255,9 +257,7 @@ CASES = [
         ("finetune_classifier with micro_batch_size 10000000", "GB are free; lower finetune_classifier."),
     ),
     Case("base that is not there", "finetune_classifier", remove(MODEL), (f"{MODEL}", "missing")),
-    Case(
-        "weights truncated", "finetune_classifier", truncate(f"{MODEL}/model.safetensors"), ("model.safetensors has",)
-    ),
+    Case("weights truncated", "finetune_classifier", truncate(f"{MODEL}/model.safetensors"), ("safetensors has",)),
     Case("weights altered", "finetune_instruct", flip(f"{MODEL}/model.safetensors"), ("model.safetensors has sha256",)),
     Case(
         "tokenizer of a model altered",

@@ -109,10 +109,28 @@ def read_classes(directory: Path) -> list[str]:
 
 
 def read_split(path: Path) -> pd.DataFrame:
-    """Read a CSV of `write_sms_spam`; a message such as `NA` stays a text."""
+    """Read a CSV of `write_sms_spam`, or one with more columns; a message such as `NA` stays a text."""
     if not path.is_file():
         raise UserError(f"{path} is missing; run `dvc repro` to make it.")
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError as error:  # not UTF-8, no columns, or rows of several lengths
+        raise UserError(f"{path} is no CSV in UTF-8: {error}; run `dvc repro` to make it again.") from None
+    if missing := {"label", "text"} - set(frame.columns):
+        raise UserError(f"{path} has no column {min(missing)}; run `dvc repro` to make it again.")
+    return frame
+
+
+def read_splits(directory: Path) -> dict[str, pd.DataFrame]:
+    """Every split of a folder of `write_sms_spam`; UserError if a label is none of its classes."""
+    classes, splits = read_classes(directory), {name: read_split(directory / f"{name}.csv") for name in SPLITS}
+    for name, frame in splits.items():
+        if unknown := set(frame["label"]) - set(classes):
+            raise UserError(
+                f"{directory}/{name}.csv has the label {min(unknown)!r}, which is none of the classes "
+                f"{', '.join(classes)}; run `dvc repro` to make it again."
+            )
+    return splits
 
 
 def length_histogram(messages: pd.DataFrame, classes: Sequence[str]) -> list[dict[str, Any]]:
