@@ -94,8 +94,11 @@ def test_a_base_that_is_not_there_is_one_line(workspace: Workspace):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_second_run_gives_the_same_bytes(workspace: Workspace):
+def test_a_second_run_gives_the_same_bytes_and_dropout_other_weights(workspace: Workspace):
     workspace.run("finetune_classifier")
     first = sha256_directory(Path("data/models/classifier"))
     assert workspace.run("finetune_classifier", SCRATCHLM_RESUME="fresh").returncode == 0
     assert sha256_directory(Path("data/models/classifier")) == first
+    workspace.set("finetune_classifier.dropout", 0.5)
+    assert workspace.run("finetune_classifier").returncode == 0
+    assert sha256_directory(Path("data/models/classifier"))["model.safetensors"] != first["model.safetensors"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.artifacts import read_json, read_jsonl
+from scratchlm.artifacts import read_json, read_jsonl, sha256_file
 from scratchlm.datasets.instructions import CHAT_TEMPLATE, write_instructions
 from scratchlm.models.storage import load_gpt
 from tests.conftest import Workspace
@@ -34,6 +34,15 @@ def test_it_writes_a_model_that_carries_its_prompt(workspace: Workspace):
     assert counts.items() | {("steps", 4)} <= metrics.items()
     samples = read_jsonl(Path("data/samples/finetune_instruct.jsonl"))
     assert [sample["step"] for sample in samples] == [2, 2, 4, 4]
+
+
+def test_dropout_gives_other_weights(workspace: Workspace):
+    weights = []
+    for dropout in (0.0, 0.5):
+        workspace.set("finetune_instruct.dropout", dropout)
+        assert workspace.run("finetune_instruct").returncode == 0
+        weights.append(sha256_file(Path("data/models/instruct/model.safetensors")))
+    assert weights[0] != weights[1]
 
 
 def test_an_unknown_part_is_one_line_with_the_choices(workspace: Workspace):

@@ -48,3 +48,12 @@ def test_samples_differ_by_the_weights_alone(shards: MemoryShards, tmp_path: Pat
     assert len(texts["still"]) == len(texts["moving"]) == 2
     assert len(set(texts["still"])) == 1
     assert len(set(texts["moving"])) == 2
+
+
+def test_dropout_learns_other_weights(shards: MemoryShards, tmp_path: Path):
+    losses = []
+    for dropout in (0.0, 0.5):
+        (tmp_path / str(dropout)).mkdir()
+        _, progress, _ = tiny_pretraining(shards, tmp_path / str(dropout), dropout=dropout)
+        losses.append(progress.rows[-1]["train_loss"])
+    assert losses[1] > losses[0] + 0.1
