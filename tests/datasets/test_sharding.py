@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +218,19 @@ def test_a_streamed_text_has_the_shards_of_the_same_text_in_a_row(
             shard_in_process(stream, gpt2_directory, config, in_parts)
         for split in SPLITS:
             assert read_all(in_parts, split) == read_all(whole, split)
+
+
+def test_a_long_text_is_never_in_memory_as_a_whole(tokenizer: Path, project: Path, monkeypatch: pytest.MonkeyPatch):
+    for module, name, size in ((documents, "BOOK_BYTES", 0), (documents, "BLOCK", 10_000)):
+        monkeypatch.setattr(module, name, size)
+    monkeypatch.setattr(tokenizers_module, "PART", 10_000)
+    text_bytes = 4_000_000
+    corpus = write_corpus(project / "corpus", {"a.txt": ["word " * (text_bytes // 5)]})
+    tracemalloc.start()
+    shard_in_process(corpus, tokenizer, TAIL, project / "tokens")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < text_bytes / 4
 
 
 def test_a_corpus_file_that_changed_is_named(corpus: Path, tokenizer: Path, project: Path):
