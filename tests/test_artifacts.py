@@ -2,7 +2,9 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,16 +86,26 @@ def test_jsonl_round_trips_any_text(tmp_path: Path):
     assert read_jsonl(tmp_path / "rows.jsonl") == rows
 
 
+@pytest.mark.parametrize("content", [b'\xef\xbb\xbf{"a": 1}\n{"a": 2}\n', b'{"a": 1}\r\n\r\n{"a": 2}\n\n'])
+def test_a_byte_order_mark_and_blank_lines_are_no_rows(tmp_path: Path, content: bytes):
+    (tmp_path / "rows.jsonl").write_bytes(content)
+    assert read_jsonl(tmp_path / "rows.jsonl") == [{"a": 1}, {"a": 2}]
+
+
 def test_csv_quotes_texts_and_takes_the_named_columns(tmp_path: Path):
     write_csv(tmp_path / "rows.csv", [{"a": 1, "b": "x\r,y", "c": 2.5}], ["a", "b"])
     assert (tmp_path / "rows.csv").read_bytes() == b'"a","b"\n1,"x\r,y"\n'
 
 
-@pytest.mark.parametrize("content", [b"{", b"\xff\xfe"])
-def test_a_broken_json_file_is_named(tmp_path: Path, content: bytes):
+BROKEN = {"cut": b"{", "UTF-16": b"\xff\xfe", "nested too deep": b"[" * 100_000, "number too long": b"1" * 5_000}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("read", [read_json, read_jsonl])
+def test_a_broken_json_file_is_named(tmp_path: Path, content: bytes, read: Callable[[Path], Any]):
     (tmp_path / "broken.json").write_bytes(content)
     with pytest.raises(UserError, match=r"broken\.json"):
-        read_json(tmp_path / "broken.json")
+        read(tmp_path / "broken.json")
 
 
 def test_a_broken_line_is_named(tmp_path: Path):

@@ -42,8 +42,8 @@ def call(*arguments: str, stdin: str | bytes | None = None) -> str:
 
 def test_help_names_every_command():
     text = call("--help")
-    commands = ("recipe", "repeat", "generate", "chat", "classify", "show", "compare-tokenizers", "bench-device")
-    for command in commands:
+    models, data = ("generate", "chat", "classify"), ("show", "add-corpus", "compare-tokenizers")
+    for command in ("recipe", "repeat", *models, *data, "bench-device"):
         assert command in text
 
 
@@ -136,7 +136,7 @@ def test_show_prints_what_a_folder_holds(models: Path):
 
 
 WRONG = {
-    "a folder of nothing known": (["show", "."], "holds no token shards"),
+    "a folder in a corpus": (["add-corpus", "talker"], "talker ends in '', a corpus file in one of .parquet"),
     "no folder to show": (["show", "nowhere"], "nowhere is no folder"),
     "no directory": (["generate", "nowhere", "x"], "nowhere"),
     "a classifier that should write": (["generate", "classifier", "x"], "classifier"),

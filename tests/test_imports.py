@@ -10,7 +10,7 @@ import pytest
 from tests.closure import ROOT, SOURCES, imported_modules
 
 LAYERS = [
-    {"cli", "chat"},
+    {"cli", "chat", "corpus_entries"},
     {"training", "baselines", "judging", "reporting"},
     {"models", "datasets"},
     {"artifacts", "errors", "params", "recipes", "repeat", "retry_after", "stages", "statistics", "workspace"},

@@ -18,6 +18,7 @@ class Shape(Schema):
 class Section(Schema):
     rate: float
     shape: Shape
+    names: list[str] = Field(default=["a"], min_length=1)
 
 
 NUMBERS = [
@@ -72,6 +73,7 @@ WRONG = {
         "{rate: 1.0, shape: {n_layer: 0}}",
         r"stage\.shape\.n_layer is 0, but it should be greater than 0",
     ),
+    "list too short": ("{rate: 1.0, shape: {n_layer: 1}, names: []}", r"names is \[\], but it should have at least 1"),
     "missing": ("{rate: 1.0}", r"stage\.shape is missing"),
     "half a layer": ("{rate: 1.0, shape: {n_layer: 1.5}}", r"stage\.shape\.n_layer is 1\.5"),
 }

@@ -90,18 +90,18 @@ def evenly_spaced(rows: Sequence[Any], limit: int) -> list[Any]:
 def read_json(path: Path) -> Any:
     """Read a JSON file; UserError names the file if it is missing or no JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # of UTF-8, of JSON, of a number too long, of brackets too deep
         raise UserError(f"{path} is no valid JSON: {error}") from None
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Read a file of one JSON object a line; UserError names the file and the line."""
+    """Read a file of one JSON object a line, blank lines aside; UserError names the file and the line."""
     rows = []
     try:
-        with path.open(encoding="utf-8", newline="\n") as file:  # U+2028 and the like end no line
+        with path.open(encoding="utf-8-sig", newline="\n") as file:  # U+2028 and the like end no line
             lines = list(file)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
@@ -109,8 +109,9 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         raise UserError(f"{path} is not UTF-8: {error}") from None
     for number, line in enumerate(lines, start=1):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
+            if line.strip():
+                rows.append(json.loads(line))
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}, line {number} is no valid JSON: {error}") from None
     return rows
 

@@ -167,6 +167,17 @@ def show(
 
 
 @cli.command(rich_help_panel=DATA)
+def add_corpus(
+    paths: Annotated[list[Path], typer.Argument(help="Files of texts: .parquet, .jsonl, .txt, ...", metavar="PATH...")],
+) -> None:
+    """Put your own files into fetch_corpus.sources of params.yaml, with the sha256 of each."""
+    from scratchlm.corpus_entries import add_corpus_files
+
+    for entry in add_corpus_files(paths):
+        print(f"{entry['sha256']}  {entry['url']}")
+
+
+@cli.command(rich_help_panel=DATA)
 def compare_tokenizers(
     corpus: Annotated[Path, typer.Argument(help="A corpus as fetch_corpus writes it.")] = Path("data/raw/corpus"),
     max_bytes: Annotated[int, typer.Option(min=1, help="Of text, spread over the files of the corpus.")] = 1_000_000,

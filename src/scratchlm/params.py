@@ -88,7 +88,7 @@ def _explain(stage: str, schema: type[Schema], error: ValidationError) -> str:
         return f"{key} is no parameter" + (f"; did you mean {near[0]}?" if near else "; see recipes/sample.yaml.")
     if first["type"] == "missing":
         return f"{key} is missing; see recipes/sample.yaml."
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+    message = re.sub("^(Value error,|Input|String|List) ", "", first["msg"])
     return f"{key} is {first['input']!r}, but it {message}."
 
 

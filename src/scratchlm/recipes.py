@@ -29,7 +29,7 @@ def recipe_text(name: str) -> str:
     """The text of params.yaml for a recipe."""
     if name not in recipe_names():
         raise UserError(f"{name} is no recipe; there are {', '.join(recipe_names())}.")
-    yaml = _yaml()
+    yaml = params_yaml()
     params = yaml.load(recipes_folder() / f"{COMPLETE}.yaml")
     if name != COMPLETE:
         _overlay(params, yaml.load(recipes_folder() / f"{name}.yaml"), f"recipes/{name}.yaml", [])
@@ -44,7 +44,7 @@ def write_recipe(name: str) -> None:
     write_text(project_root() / "params.yaml", text)
     lock = project_root() / "dvc.lock"
     if lock.exists():
-        prune_lock(lock, _yaml().load(text))
+        prune_lock(lock, params_yaml().load(text))
 
 
 def prune_lock(lock: Path, params: MutableMapping[str, Any]) -> None:
@@ -84,7 +84,8 @@ class _Representer(RoundTripRepresenter):
 _Representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null"))
 
 
-def _yaml() -> YAML:
+def params_yaml() -> YAML:
+    """A reader and writer of params.yaml that keeps comments, quotes and order."""
     yaml = YAML()
     yaml.width = 200
     yaml.preserve_quotes = True

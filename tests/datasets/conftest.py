@@ -8,6 +8,7 @@ import pytest
 from scratchlm.datasets.sms_spam_reading import ReadConfig, extract_sms_spam, read_sms_spam
 from scratchlm.datasets.tokenizer_building import fetch_gpt2
 from scratchlm.datasets.tokenizers import write_byte_pair_tokenizer
+from tests.corpora import write_byte_tokenizer
 
 
 @pytest.fixture
@@ -16,6 +17,19 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.delenv("SCRATCHLM_MIRROR", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def tokenizer(project: Path) -> Path:
+    """The directory of a tokenizer of bytes."""
+    write_byte_tokenizer(project / "tokenizer")
+    return project / "tokenizer"
+
+
+@pytest.fixture
+def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One process for sharding: what two would do is asked for by the test."""
+    monkeypatch.setenv("SCRATCHLM_WORKERS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -145,6 +145,13 @@ def test_json_lines_are_read_as_an_array_is(tmp_path: Path):
     assert read_instructions(tmp_path / "own.jsonl") == read_instructions(array) == entries
 
 
+@pytest.mark.parametrize("name", ["own.json", "own.jsonl"])
+def test_a_byte_order_mark_is_no_part_of_the_entries(tmp_path: Path, name: str):
+    text = json.dumps([ENTRY]) if name == "own.json" else json.dumps(ENTRY) + "\n"
+    (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    assert read_instructions(tmp_path / name) == [ENTRY]
+
+
 def test_a_broken_line_is_named(tmp_path: Path):
     (tmp_path / "own.jsonl").write_text(json.dumps(ENTRY) + "\n{")
     with pytest.raises(UserError, match="line 2 is no valid JSON"):

@@ -74,7 +74,6 @@ def test_char_gives_the_ids_of_tokenizers_and_the_text_back(
     ids = char.encode(text)
     assert ids == [ALPHABET.index(character) for character in text] == hugging_face["char"].encode(text).ids
     assert char.decode(ids) == hugging_face["char"].decode(ids) == text
-    assert char.decode_bytes(ids) == text.encode()
     assert char.encode_to_numpy(text).tolist() == ids
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,6 @@ from tests.corpora import (
     file_hashes,
     read_all,
     read_texts,
-    write_byte_tokenizer,
     write_corpus,
     write_corpus_manifest,
 )
@@ -34,15 +34,7 @@ CONFIG = DOCUMENT
 FILES = {f"{letter}.jsonl": [f"{letter}{number} " * 20 for number in range(20)] for letter in "abcdefg"}
 
 
-@pytest.fixture
-def tokenizer(project: Path) -> Path:
-    write_byte_tokenizer(project / "tokenizer")
-    return project / "tokenizer"
-
-
-@pytest.fixture(autouse=True)
-def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SCRATCHLM_WORKERS", "1")
+pytestmark = pytest.mark.usefixtures("one_worker")
 
 
 @pytest.fixture
@@ -228,62 +220,17 @@ def test_a_streamed_text_has_the_shards_of_the_same_text_in_a_row(
             assert read_all(in_parts, split) == read_all(whole, split)
 
 
-def test_short_documents_are_dropped_and_counted(tokenizer: Path, project: Path):
-    texts = [letter * length for letter in "abcdefgh" for length in range(1, 11)]
-    corpus = write_corpus(project / "corpus", {"a.jsonl": texts, "b.txt": ["xyz"]})
-    config = CONFIG.model_copy(update={"min_document_characters": 4})
-    counts = shard_corpus(corpus, tokenizer, config, project / "tokens")
-    assert counts["short_documents_dropped"] == 8 * 3 + 1
-    assert counts["train_documents"] + counts["val_documents"] == 8 * 7
-    shards = TokenShards(project / "tokens")
-    assert min(len(tokens) for split in SPLITS for tokens in shards.documents(split)) == 4
-
-
-def test_of_near_duplicates_the_first_by_file_and_row_stays(
-    tokenizer: Path, project: Path, monkeypatch: pytest.MonkeyPatch
-):
-    long = " ".join(map(str, range(200)))
-    corpus = write_corpus(
-        project / "corpus",
-        {
-            "a.jsonl": ["x", "one two three four", long, "ONE two  three four"],
-            "b.jsonl": [f"{long} 200", "x", "another text", long],
-            "c.jsonl": ["x", "another text!", "a third one"],
-        },
-    )
-    config = CONFIG.model_copy(update={"near_duplicates": "drop", "min_document_characters": 2})
-    kept = []
-    for workers in ("1", "3"):
-        monkeypatch.setenv("SCRATCHLM_WORKERS", workers)
-        shutil.rmtree(project / ".work", ignore_errors=True)
-        counts = shard_corpus(corpus, tokenizer, config, project / "tokens")
-        assert (counts["short_documents_dropped"], counts["near_duplicates_dropped"]) == (3, 4)
-        shards, decode = TokenShards(project / "tokens"), load_tokenizer(tokenizer).decode
-        kept.append({decode(tokens.tolist()) for split in SPLITS for tokens in shards.documents(split)})
-    assert kept[0] == kept[1] == {"one two three four", long, "another text", "a third one"}
-
-
-def test_with_near_duplicates_kept_the_shards_are_the_same_whatever_the_threshold(
-    corpus: Path, tokenizer: Path, project: Path
-):
-    shard_corpus(corpus, tokenizer, CONFIG, project / "tokens")
-    whole = file_hashes(project / "tokens")
-    shard_corpus(corpus, tokenizer, CONFIG.model_copy(update={"near_duplicate_threshold": 0.5}), project / "tokens")
-    assert file_hashes(project / "tokens") == whole
-
-
-def test_a_run_killed_between_the_phases_uses_the_signatures_that_it_had(corpus: Path, tokenizer: Path, project: Path):
-    config = CONFIG.model_copy(update={"near_duplicates": "drop"})
-    shard_corpus(corpus, tokenizer, config, project / "tokens")
-    whole = file_hashes(project / "tokens")
-    (work,) = {path.parent for path in (project / ".work").glob("shard_corpus/*/signatures")}
-    shutil.rmtree(work / "files")
-    shutil.rmtree(work / "signatures/c.jsonl")
-    (work / "finished").unlink()
-    kept = (work / "signatures/a.jsonl").stat().st_mtime_ns
-    shard_corpus(corpus, tokenizer, config, project / "tokens")
-    assert file_hashes(project / "tokens") == whole
-    assert (work / "signatures/a.jsonl").stat().st_mtime_ns == kept
+def test_a_long_text_is_never_in_memory_as_a_whole(tokenizer: Path, project: Path, monkeypatch: pytest.MonkeyPatch):
+    for module, name, size in ((documents, "BOOK_BYTES", 0), (documents, "BLOCK", 10_000)):
+        monkeypatch.setattr(module, name, size)
+    monkeypatch.setattr(tokenizers_module, "PART", 10_000)
+    text_bytes = 4_000_000
+    corpus = write_corpus(project / "corpus", {"a.txt": ["word " * (text_bytes // 5)]})
+    tracemalloc.start()
+    shard_in_process(corpus, tokenizer, TAIL, project / "tokens")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < text_bytes / 4
 
 
 def test_a_corpus_file_that_changed_is_named(corpus: Path, tokenizer: Path, project: Path):

@@ -18,7 +18,7 @@ from scratchlm.datasets.tokenizer_building import train_bpe
 from scratchlm.datasets.tokenizers import (
     END_OF_TEXT,
     PATTERN,
-    Tokenizer,
+    BytePairTokenizer,
     cut_text,
     load_tokenizer,
     read_openai_vocabulary,
@@ -36,8 +36,10 @@ GPT2_PATTERN = r"""'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|
 
 
 @pytest.fixture(scope="module")
-def gpt2(gpt2_directory: Path) -> Tokenizer:
-    return load_tokenizer(gpt2_directory)
+def gpt2(gpt2_directory: Path) -> BytePairTokenizer:
+    tokenizer = load_tokenizer(gpt2_directory)
+    assert isinstance(tokenizer, BytePairTokenizer)
+    return tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +58,10 @@ def bpe_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bpe(bpe_directory: Path) -> Tokenizer:
-    return load_tokenizer(bpe_directory)
+def bpe(bpe_directory: Path) -> BytePairTokenizer:
+    tokenizer = load_tokenizer(bpe_directory)
+    assert isinstance(tokenizer, BytePairTokenizer)
+    return tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -70,27 +74,27 @@ def hugging_face_bpe(bpe_directory: Path) -> tokenizers.Tokenizer:
 
 @given(text=TEXTS)
 @example(text=" \n  x 'tis don't I'LL 3,000  \t")
-def test_gpt2_gives_the_ids_of_tiktokens_gpt2(text: str, gpt2: Tokenizer, tiktoken_gpt2: tiktoken.Encoding):
+def test_gpt2_gives_the_ids_of_tiktokens_gpt2(text: str, gpt2: BytePairTokenizer, tiktoken_gpt2: tiktoken.Encoding):
     assert gpt2.encode(text) == tiktoken_gpt2.encode_ordinary(text)
 
 
 @given(text=TEXTS)
 @example(text=PROSE)
 def test_a_trained_bpe_gives_the_ids_of_the_library_that_trained_it(
-    text: str, bpe: Tokenizer, hugging_face_bpe: tokenizers.Tokenizer
+    text: str, bpe: BytePairTokenizer, hugging_face_bpe: tokenizers.Tokenizer
 ):
     assert bpe.encode(text) == hugging_face_bpe.encode(text).ids
 
 
 @given(text=TEXTS)
-def test_every_text_comes_back_byte_for_byte(text: str, bpe: Tokenizer):
+def test_every_text_comes_back_byte_for_byte(text: str, bpe: BytePairTokenizer):
     assert bpe.decode_bytes(bpe.encode(text)) == text.encode()
     assert bpe.decode(bpe.encode(text)) == text
     assert bpe.encode_to_numpy(text).tolist() == bpe.encode(text)
 
 
 @given(text=TEXTS)
-def test_every_text_comes_back_from_gpt2s_tokens(text: str, gpt2: Tokenizer):
+def test_every_text_comes_back_from_gpt2s_tokens(text: str, gpt2: BytePairTokenizer):
     assert gpt2.decode_bytes(gpt2.encode(text)) == text.encode()
 
 
@@ -103,7 +107,7 @@ JOINTS = st.text(st.sampled_from(" \n\r\t\x0b\x1c\x85\xa0\u2028'slve.,-7é日\0"
 @given(text=st.one_of(TEXTS, JOINTS), size=st.integers(1, 12), sliced=st.integers(1, 20))
 @example(text="a  b \n c's  \n\n'll 12 34 ", size=1, sliced=20)
 def test_the_tokens_of_the_parts_are_those_of_the_whole(
-    text: str, size: int, sliced: int, gpt2: Tokenizer, tiktoken_gpt2: tiktoken.Encoding
+    text: str, size: int, sliced: int, gpt2: BytePairTokenizer, tiktoken_gpt2: tiktoken.Encoding
 ):
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(tokenizers_module, "PART", size)
@@ -131,18 +135,18 @@ def test_a_text_without_a_place_to_cut_is_refused_beyond_what_fits_in_memory(mon
 
 
 @given(ids=st.lists(st.integers(0, 279)))
-def test_any_ids_decode_to_some_text(ids: list[int], bpe: Tokenizer):
+def test_any_ids_decode_to_some_text(ids: list[int], bpe: BytePairTokenizer):
     assert bpe.decode(ids) == bpe.decode_bytes(ids).decode(errors="replace")
 
 
-def test_the_text_of_the_end_of_text_token_is_ordinary_text(gpt2: Tokenizer, bpe: Tokenizer):
+def test_the_text_of_the_end_of_text_token_is_ordinary_text(gpt2: BytePairTokenizer, bpe: BytePairTokenizer):
     for tokenizer in (gpt2, bpe):
         assert tokenizer.eot_id == tokenizer.vocab_size - 1
         assert tokenizer.eot_id not in tokenizer.encode(f"a{END_OF_TEXT}b")
         assert tokenizer.decode([tokenizer.eot_id]) == END_OF_TEXT
 
 
-def test_a_lone_surrogate_is_refused_where_tiktoken_would_replace_it(bpe: Tokenizer):
+def test_a_lone_surrogate_is_refused_where_tiktoken_would_replace_it(bpe: BytePairTokenizer):
     with pytest.raises(UserError, match=r"not valid Unicode.*surrogate"):
         bpe.encode("a\udcffb")
 

@@ -1,105 +1,24 @@
-"""The table of what can be wrong: a change to a working project, the stage that must say so, and parts of its line."""
+"""The table of wrong inputs: what is wrong, the stage that must say so, and parts of its line."""
 
 import json
-import os
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from scratchlm.artifacts import sha256_file
-from tests.conftest import Workspace
-from tests.corpora import write_corpus_manifest
-
-Change = Callable[[Workspace], None]
-
-
-def put(key: str, value: Any) -> Change:
-    """Set a parameter."""
-    return lambda project: project.set(key, value)
-
-
-def own_file(key: str, name: str, content: bytes, sha256: str | None = None) -> Change:
-    """Name a file of one's own as the source, with its sha256 or a wrong one."""
-
-    def change(project: Workspace) -> None:
-        (project.path / name).write_bytes(content)
-        choice = {"url": name, "sha256": sha256 or sha256_file(project.path / name)}
-        project.set(key, [choice] if key == "fetch_corpus.sources" else choice)
-
-    return change
-
-
-def write(name: str, content: bytes) -> Change:
-    """Give a file another content."""
-    return lambda project: _quiet((project.path / name).write_bytes(content))
-
-
-def remove(name: str) -> Change:
-    """Remove a file or a folder."""
-
-    def change(project: Workspace) -> None:
-        path = project.path / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    return change
-
-
-def truncate(name: str) -> Change:
-    """Take the last byte of a file away."""
-
-    def change(project: Workspace) -> None:
-        os.truncate(project.path / name, (project.path / name).stat().st_size - 1)
-
-    return change
-
-
-def flip(name: str) -> Change:
-    """Change one bit in the middle of a file."""
-
-    def change(project: Workspace) -> None:
-        content = bytearray((project.path / name).read_bytes())
-        content[len(content) // 2] ^= 1
-        (project.path / name).write_bytes(content)
-
-    return change
-
-
-def corpus(files: dict[str, bytes]) -> Change:
-    """Put other files into the corpus, with their manifest."""
-
-    def change(project: Workspace) -> None:
-        folder = project.path / "data/raw/corpus"
-        shutil.rmtree(folder)
-        folder.mkdir()
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
-        write_corpus_manifest(folder)
-
-    return change
-
-
-def write_other_tokenizer(project: Workspace) -> None:
-    """Give the tokenizer's file other bytes."""
-    path = project.path / "data/tokenizer/tokenizer.json"
-    path.write_text(path.read_text().replace("\n", " \n", 1))
-
-
-def write_answers(project: Workspace) -> None:
-    """Write an answer to judge."""
-    row = {"id": 0, "instruction": "Say hi.", "input": "", "output": "Hi.", "response": "Hi."}
-    folder = project.path / "data/responses"
-    folder.mkdir()
-    (folder / "test.jsonl").write_text(json.dumps(row) + "\n")
-
-
-def all_of(*changes: Change) -> Change:
-    """Several changes in turn."""
-    return lambda project: _quiet([change(project) for change in changes])
-
-
-def _quiet(_: object) -> None:
-    return None
+from tests.faults.changes import (
+    Change,
+    all_of,
+    corpus,
+    edit_json,
+    flip,
+    nothing,
+    own_file,
+    put,
+    remove,
+    truncate,
+    write,
+    write_answers,
+    write_other_tokenizer,
+)
 
 
 @dataclass(frozen=True)
@@ -118,6 +37,7 @@ SMS, RAW_SMS = "prepare_sms_spam", "data/raw/sms_spam.tsv"
 ENTRIES, RAW_ENTRIES = "prepare_instructions", "data/raw/instructions.json"
 MODEL = "data/models/gpt2-roundtrip"
 NAMED = all_of(put(f"{SMS}.separator", "comma"), put(f"{SMS}.columns", {"label": "class", "text": "body"}))
+DOMAIN = put("continue_pretraining.names", ["domain"])
 
 
 def entries(*values: Any) -> bytes:
@@ -136,6 +56,13 @@ CASES = [
     Case("params.yaml is no YAML", SMS, write("params.yaml", b"a: [1"), ("params.yaml is no valid YAML", "line 1")),
     Case("params.yaml is Latin-1", SMS, write("params.yaml", b"a: \xe9"), ("params.yaml is no valid YAML",)),
     Case("a section is missing", SMS, write("params.yaml", b"a: 1"), ("no section `prepare_sms_spam`",)),
+    Case("list too short", SMS, put(f"{SMS}.labels", ["ham"]), ("labels is ['ham'], but it should have at least 2",)),
+    Case(
+        "parameters that do not go together",
+        "finetune_classifier",
+        put("finetune_classifier.position", "last_padded"),
+        ("padding is 'longest'", "longest_train or context"),
+    ),
     # sources
     Case("unknown source", "fetch_sms_spam", put("fetch_sms_spam.source", "uic"), ("'uic'", "sample, uci")),
     Case(
@@ -181,6 +108,12 @@ CASES = [
         own_file("fetch_corpus.sources", "own.docx", b"text"),
         ("own.docx ends in '.docx'", ".parquet"),
     ),
+    Case(
+        "two corpus files of one name",
+        "fetch_corpus",
+        put("fetch_corpus.sources", ["the_verdict", "the_verdict"]),
+        ("two files the name the_verdict.txt",),
+    ),
     # messages
     Case("no messages", SMS, remove(RAW_SMS), (f"{RAW_SMS} is missing", "dvc repro")),
     Case("unknown label", SMS, write(RAW_SMS, b"ham\thi\nspm\tWIN\n"), ("line 2", "spm")),
@@ -196,6 +129,9 @@ CASES = [
         ("cannot be read with quoting csv", "prepare_sms_spam.quoting"),
     ),
     # instructions
+    Case("no instructions", ENTRIES, remove(RAW_ENTRIES), (f"{RAW_ENTRIES} is missing", "dvc repro")),
+    Case("instructions in Latin-1", ENTRIES, write(RAW_ENTRIES, b'["caf\xe9"]'), (RAW_ENTRIES, "utf-8")),
+    Case("brackets without end", ENTRIES, write(RAW_ENTRIES, b"[" * 100_000), ("no valid JSON", "recursion")),
     Case("instructions are no JSON", ENTRIES, write(RAW_ENTRIES, b"[{]"), ("no valid JSON", "line 1")),
     Case("entry that is no object", ENTRIES, write(RAW_ENTRIES, entries("hi")), ("entry 1", '"hi"', "an object")),
     Case(
@@ -226,13 +162,24 @@ CASES = [
     Case(
         "processes that are no number",
         "shard_corpus",
-        _quiet,
+        nothing,
         ("SCRATCHLM_WORKERS is 'many'",),
         environment={"SCRATCHLM_WORKERS": "many"},
     ),
     Case("vocabulary too large", "build_tokenizer", put("build_tokenizer.vocab_size", 9_000), ("9,000", "lower that")),
     Case("tokenizer altered", "shard_corpus", write("data/tokenizer/tokenizer.json", b"{}"), ("tokenizer.json",)),
+    Case(
+        "a file stands where the shards go",
+        "shard_corpus",
+        all_of(remove("data/tokens"), write("data/tokens", b"")),
+        ("data/tokens", "then run again"),
+    ),
     # pretraining
+    Case("no shards", "pretrain", remove("data/tokens"), ("data/tokens/manifest.json is missing", "dvc repro")),
+    Case(
+        "shards of another format", "pretrain", edit_json("data/tokens/manifest.json", format=0), ("format 0, not 1",)
+    ),
+    Case("manifest of the shards cut", "pretrain", write("data/tokens/manifest.json", b"{"), ("no valid JSON",)),
     Case("shard truncated", "pretrain", truncate("data/tokens/train-00000.bin"), ("train-00000.bin has", "bytes")),
     Case("shard altered", "pretrain", flip("data/tokens/train-00000.bin"), ("train-00000.bin has sha256",)),
     Case("shard missing", "fit_bigram", remove("data/tokens/val-00000.bin"), ("val-00000.bin is missing",)),
@@ -247,9 +194,31 @@ CASES = [
     Case(
         "training that diverges", "pretrain", put("pretrain.learning_rate", 1e30), ("step", "lower the learning rate")
     ),
+    Case(
+        "state that goes on neither way",
+        "pretrain",
+        nothing,
+        ("SCRATCHLM_RESUME is 'yes'", "fresh"),
+        environment={"SCRATCHLM_RESUME": "yes"},
+    ),
+    Case(
+        "base with another tokenizer than the shards",
+        "continue_pretraining",
+        all_of(DOMAIN, edit_json("data/tokens/manifest.json", tokenizer_sha256="0" * 64)),
+        (MODEL, "tokenizer", "change continue_pretraining.base"),
+        ("domain",),
+    ),
+    Case(
+        "windows longer than the base's context",
+        "continue_pretraining",
+        all_of(DOMAIN, put("continue_pretraining.seq_len", 512)),
+        ("seq_len 512 exceeds the 320 positions", "lower continue_pretraining.seq_len"),
+        ("domain",),
+    ),
     # splits that somebody edited, and models
     Case("split in Latin-1", "finetune_classifier", write("data/sms_spam/val.csv", b"\xe9"), ("val.csv is no CSV",)),
     Case("entry of a split", "finetune_instruct", write("data/instructions/val.jsonl", b"{}\n"), ("entry 1 has no",)),
+    Case("model's tokenizer altered", "finetune_instruct", flip(f"{MODEL}/tokenizer.json"), ("json has sha256",)),
     Case(
         "training that cannot fit into memory",
         "finetune_classifier",
@@ -257,15 +226,14 @@ CASES = [
         ("finetune_classifier with micro_batch_size 10000000", "GB are free; lower finetune_classifier."),
     ),
     Case("base that is not there", "finetune_classifier", remove(MODEL), (f"{MODEL}", "missing")),
-    Case("weights truncated", "finetune_classifier", truncate(f"{MODEL}/model.safetensors"), ("safetensors has",)),
-    Case("weights altered", "finetune_instruct", flip(f"{MODEL}/model.safetensors"), ("model.safetensors has sha256",)),
     Case(
-        "tokenizer of a model altered",
-        "finetune_instruct",
-        flip(f"{MODEL}/tokenizer.json"),
-        ("tokenizer.json has sha",),
+        "weights truncated", "finetune_classifier", truncate(f"{MODEL}/model.safetensors"), ("model.safetensors has",)
     ),
+    Case("weights altered", "finetune_instruct", flip(f"{MODEL}/model.safetensors"), ("model.safetensors has sha256",)),
     Case("model without its configuration", "finetune_instruct", remove(f"{MODEL}/config.json"), ("config.json",)),
+    Case("model without weights", "finetune_instruct", remove(f"{MODEL}/model.safetensors"), ("model.safetensors",)),
+    Case("model without a tokenizer", "sample_text", remove("data/models/pretrained/tokenizer.json"), ("tokenizer",)),
+    Case("no test messages", "finetune_classifier", remove("data/sms_spam/test.csv"), ("test.csv is missing",)),
     Case("classifier as a base", "finetune_instruct", put("finetune_instruct.base", "classifier"), ("classifier",)),
     Case("model without a manifest", "generate_responses", remove("data/models/instruct/manifest.json"), ("manifest",)),
     Case(
@@ -275,6 +243,19 @@ CASES = [
         ("max_tokens 2048 exceeds the 320 positions", "lower finetune_instruct.max_tokens"),
     ),
     Case(
+        "messages longer than the base's context",
+        "finetune_classifier",
+        put("finetune_classifier.max_tokens", 2048),
+        ("max_tokens 2048 exceeds the 320 positions", "lower finetune_classifier.max_tokens"),
+    ),
+    Case("no entry that fits", "finetune_instruct", put("finetune_instruct.max_tokens", 8), ("fits into 8 tokens",)),
+    Case(
+        "entries too long",
+        "finetune_instruct",
+        all_of(put("finetune_instruct.too_long", "error"), put("finetune_instruct.max_tokens", 200)),
+        ("more than 200 tokens", "too_long: leave_out"),
+    ),
+    Case(
         "prompt longer than the context",
         "sample_text",
         put("sample_text.prompts", ["word " * 100]),
@@ -282,10 +263,26 @@ CASES = [
     ),
     Case("empty prompt", "sample_text", put("sample_text.prompts", [""]), ("prompt 1", "empty")),
     Case("folder that cannot be written", SMS, write("metrics", b""), ("metrics", "then run again")),
-    Case("no responses", "score_references", _quiet, ("data/responses/test.jsonl is missing",)),
+    Case("no responses", "score_references", nothing, ("data/responses/test.jsonl is missing",)),
     # items and servers
-    Case("item that is not listed", "convert_gpt2", _quiet, ("'124M'", "convert_gpt2.names"), ("124M",)),
-    Case("checkpoint that is not there", "convert_gpt2", _quiet, ("data/gpt2/roundtrip", "missing"), ("roundtrip",)),
+    Case("item that is not listed", "convert_gpt2", nothing, ("'124M'", "convert_gpt2.names"), ("124M",)),
+    Case("checkpoint that is not there", "convert_gpt2", nothing, ("data/gpt2/roundtrip", "missing"), ("roundtrip",)),
+    Case(
+        "judge that is not there",
+        "judge_responses",
+        all_of(put("judge_responses.model", "gpt2-124M"), write_answers),
+        ("data/models/gpt2-124M", "is missing"),
+    ),
+    Case(
+        "server that does not answer",
+        "judge_responses",
+        all_of(
+            put("judge_responses.backend", "openai"),
+            put("judge_responses.openai.base_url", "http://127.0.0.1:9/v1"),
+            write_answers,
+        ),
+        ("http://127.0.0.1:9/v1",),
+    ),
     Case(
         "server that wants a key",
         "judge_responses",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.artifacts import write_csv, write_jsonl
+from scratchlm.artifacts import write_csv, write_jsonl, write_manifest
 from scratchlm.datasets.shards import TokenShards
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT
@@ -109,6 +109,30 @@ def test_a_model_shows_its_parameters_and_files(tmp_path: Path):
     assert f"model: GPT2LMHeadModel, {model.num_parameters():,} parameters" in text
     assert "n_positions: 2048" in text
     assert f"model.safetensors: {(directory / 'model.safetensors').stat().st_size:,} bytes" in text
+
+
+def test_of_other_folders_the_files_are_listed_and_texts_begun(tmp_path: Path):
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "model.ckpt").write_bytes(b"\0" * 1_000)
+    (tmp_path / "sms_spam.tsv").write_text("ham\thello\n" * 100)
+    assert text_of(tmp_path).split("\n") == [
+        "corpus/: a folder",
+        "model.ckpt: 1,000 bytes",
+        "sms_spam.tsv: 1,000 bytes",
+        "beginning of sms_spam.tsv:",
+        '  "' + r"ham\thello\n" * 20 + '" ...',
+    ]
+
+
+def test_a_checkpoint_of_openai_is_listed_as_fetched(tmp_path: Path):
+    (tmp_path / "checkpoint").write_bytes(b"model")
+    write_manifest(tmp_path)
+    assert "checkpoint: 5 bytes" in text_of(tmp_path).split("\n")
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path):
+    with pytest.raises(UserError, match="is empty"):
+        text_of(tmp_path)
 
 
 def test_no_samples_means_counts_alone(tokens: Path):

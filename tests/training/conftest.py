@@ -117,10 +117,7 @@ class ByteTokenizer:
         return np.array(self.encode(text), dtype=np.uint32)
 
     def decode(self, ids: Sequence[int]) -> str:
-        return self.decode_bytes(ids).decode(errors="replace")
-
-    def decode_bytes(self, ids: Sequence[int]) -> bytes:
-        return bytes(token for token in ids if token < 256)
+        return bytes(token for token in ids if token < 256).decode(errors="replace")
 
 
 def byte_model(seed: int = 1, context_length: int = 256) -> GPT:

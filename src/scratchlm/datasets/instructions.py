@@ -1,6 +1,7 @@
 """Instructions in the Alpaca schema: read, deduplicate, split; the one prompt of training, generation and judging."""
 
 import json
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,7 +54,7 @@ def format_prompt(entry: Mapping[str, str]) -> str:
 
 def read_instructions(path: Path) -> list[Entry]:
     """Read a JSON array or JSON Lines of objects with instruction, output and, if any, input, and no other field."""
-    is_array = path.is_file() and path.read_bytes().lstrip().startswith(b"[")
+    is_array = path.is_file() and path.read_bytes().removeprefix(BOM_UTF8).lstrip().startswith(b"[")
     entries = read_json(path) if is_array else read_jsonl(path)
     return [_read_entry(path, number, entry) for number, entry in enumerate(entries, start=1)]
 

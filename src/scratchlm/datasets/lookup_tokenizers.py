@@ -69,9 +69,6 @@ class CharTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         return "".join(self._tokens[index] for index in ids)
 
-    def decode_bytes(self, ids: Sequence[int]) -> bytes:
-        return self.decode(ids).encode()
-
 
 class WordTokenizer:
     """One id a word or punctuation mark, then `<|unk|>` for every other word, then end of text; spacing is lost."""
@@ -93,9 +90,6 @@ class WordTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         return _SPACE_BEFORE_PUNCTUATION.sub("", " ".join(self._tokens[index] for index in ids))
-
-    def decode_bytes(self, ids: Sequence[int]) -> bytes:
-        return self.decode(ids).encode()
 
 
 def split_words(text: str) -> list[str]:

@@ -62,10 +62,6 @@ class Tokenizer(Protocol):
         """The text of ids; bytes that are no UTF-8 become U+FFFD."""
         ...
 
-    def decode_bytes(self, ids: Sequence[int]) -> bytes:
-        """The UTF-8 bytes of ids."""
-        ...
-
 
 class BytePairTokenizer:
     """A byte-level BPE (Radford et al. 2019): any text comes back byte for byte, but for lone surrogates: UserError."""
@@ -93,6 +89,7 @@ class BytePairTokenizer:
         return self.decode_bytes(ids).decode(errors="replace")
 
     def decode_bytes(self, ids: Sequence[int]) -> bytes:
+        """The bytes of ids, which are those of the text that was encoded."""
         return self._encoding.decode_bytes(ids)
 
 

@@ -20,14 +20,15 @@ from scratchlm.datasets.tokenizers import BytePairTokenizer, Tokenizer, load_tok
 from scratchlm.errors import UserError
 
 EXCERPT = 200  # characters
+TEXTS = {".json", ".tsv", ".txt"}
 KINDS = {BytePairTokenizer: "byte-level BPE", CharTokenizer: "characters", WordTokenizer: "words"}
 
 
 def show_folder(directory: Path, samples: int) -> Iterator[str]:
-    """The lines about a data folder, with at most `samples` samples of each part; UserError if it is of no known kind.
+    """The lines about a data folder, with at most `samples` samples of each part; UserError if there are none.
 
     Known are token shards (whose tokenizer is the folder `tokenizer` beside them), a corpus, a tokenizer, a model
-    directory, and folders of CSV or JSONL files.
+    directory, and folders of CSV or JSONL files; of others, the files are listed.
     """
     if not directory.is_dir():
         raise UserError(f"{directory} is no folder; run `dvc repro` to make it, or name one such as data/tokens.")
@@ -36,15 +37,13 @@ def show_folder(directory: Path, samples: int) -> Iterator[str]:
         return _show_tokens(directory, samples)
     if (directory / "config.json").exists():
         return _show_model(directory)
-    if "files" in manifest:
+    if isinstance(manifest.get("files"), list):
         return _show_corpus(directory, samples)
     if (directory / "tokenizer.json").exists():
         return _show_tokenizer(load_tokenizer(directory), samples)
     tables = sorted(path for path in directory.iterdir() if path.suffix in {".csv", ".jsonl"})
     if not tables:
-        raise UserError(
-            f"{directory} holds no token shards, corpus, tokenizer, model, CSV or JSONL files; name a folder of data/."
-        )
+        return _show_files(directory, samples)
     return (line for path in tables for line in _show_table(path, samples))
 
 
@@ -113,6 +112,20 @@ def _show_table(path: Path, samples: int) -> Iterator[str]:
         yield f"  row {index + 1:,} of {path.name}:"
         for key, value in rows[index].items():
             yield f"    {key}: {_quote(value)}"
+
+
+def _show_files(directory: Path, samples: int) -> Iterator[str]:
+    """Files and folders in a folder, and the beginnings of at most `samples` texts among them."""
+    paths = sorted(directory.iterdir())
+    if not paths:
+        raise UserError(f"{directory} is empty; run `dvc repro` to fill it.")
+    for path in paths:
+        yield f"{path.name}/: a folder" if path.is_dir() else f"{path.name}: {path.stat().st_size:,} bytes"
+    texts = [path for path in paths if path.suffix in TEXTS]
+    for index in _spread(len(texts), samples):
+        with texts[index].open(encoding="utf-8", errors="replace") as file:
+            yield f"beginning of {texts[index].name}:"
+            yield f"  {_quote(file.read(EXCERPT + 1))}"
 
 
 def _read_csv(path: Path) -> list[dict[Any, Any]]:
