@@ -146,7 +146,7 @@ CASES = [
         write(RAW_ENTRIES, entries({"instruction": "Add.", "output": 4})),
         ("entry 1", "output is 4", "a text"),
     ),
-    Case("no entry at all", ENTRIES, write(RAW_ENTRIES, b"[]"), ("0 entries", "train_fraction")),
+    Case("no entry at all", ENTRIES, write(RAW_ENTRIES, b"[]"), ("has no entries", "fetch_instructions.source")),
     # corpus, tokenizer, shards
     Case("corpus without a manifest", "build_tokenizer", remove("data/raw/corpus/manifest.json"), ("manifest.json",)),
     Case("corpus without documents", "build_tokenizer", corpus({"a.jsonl": b""}), ("gave no text", "sources")),
@@ -217,6 +217,7 @@ CASES = [
     ),
     # splits that somebody edited, and models
     Case("split in Latin-1", "finetune_classifier", write("data/sms_spam/val.csv", b"\xe9"), ("val.csv is no CSV",)),
+    Case("split without entries", "generate_responses", write("data/instructions/test.jsonl", b""), ("no entries",)),
     Case("entry of a split", "finetune_instruct", write("data/instructions/val.jsonl", b"{}\n"), ("entry 1 has no",)),
     Case("model's tokenizer altered", "finetune_instruct", flip(f"{MODEL}/tokenizer.json"), ("json has sha256",)),
     Case(

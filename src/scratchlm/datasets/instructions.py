@@ -56,7 +56,10 @@ def read_instructions(path: Path) -> list[Entry]:
     """Read a JSON array or JSON Lines of objects with instruction, output and, if any, input, and no other field."""
     is_array = path.is_file() and path.read_bytes().removeprefix(BOM_UTF8).lstrip().startswith(b"[")
     entries = read_json(path) if is_array else read_jsonl(path)
-    return [_read_entry(path, number, entry) for number, entry in enumerate(entries, start=1)]
+    read = [_read_entry(path, number, entry) for number, entry in enumerate(entries, start=1)]
+    if not read:
+        raise UserError(f"{path} has no entries; make it again, or name another fetch_instructions.source.")
+    return read
 
 
 def _read_entry(path: Path, number: int, entry: object) -> Entry:

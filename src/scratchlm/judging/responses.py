@@ -1,0 +1,56 @@
+"""The answers of an instruction-tuned model to the entries of a test set."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from scratchlm.datasets.instructions import format_prompt
+from scratchlm.datasets.tokenizers import Tokenizer
+from scratchlm.models.gpt import GPT
+from scratchlm.models.sampling import SamplingConfig, generate
+from scratchlm.models.stop_strings import cut_at_stop
+
+
+class ResponseConfig(SamplingConfig):
+    """How answers are drawn, what ends one beside the end of text, and how many are drawn together."""
+
+    stop_strings: list[Annotated[str, Field(min_length=1)]]
+    batch_size: int = Field(gt=0)
+
+
+def respond(
+    model: GPT, tokenizer: Tokenizer, entries: Sequence[Mapping[str, str]], config: ResponseConfig
+) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """A row an entry with its answer and whether it ended by itself, and the counts.
+
+    An entry whose prompt fills the context is unanswered: its answer is empty. Seeds go by the position of the entry.
+    """
+    prompts = [tokenizer.encode(format_prompt(entry)) for entry in entries]
+    limits = [min(config.max_new_tokens, model.config.context_length - len(prompt)) for prompt in prompts]
+    answers = _answer([row for row, limit in enumerate(limits) if limit > 0], prompts, model, tokenizer, config)
+    rows = []
+    for number, (entry, limit) in enumerate(zip(entries, limits, strict=True)):
+        tokens = answers.get(number, [])
+        text, has_stop = cut_at_stop(tokenizer.decode(tokens), config.stop_strings)
+        stopped = has_stop or len(tokens) < limit
+        rows.append({"id": number, **entry, "response": text.strip(), "tokens": len(tokens), "stopped": stopped})
+    return rows, {
+        "responses": len(rows),
+        "unanswered": len(rows) - len(answers),
+        "mean_tokens": sum(row["tokens"] for row in rows) / len(rows),
+        "stopped_rate": sum(row["stopped"] for row in rows) / len(rows),
+    }
+
+
+def _answer(
+    numbers: list[int], prompts: Sequence[list[int]], model: GPT, tokenizer: Tokenizer, config: ResponseConfig
+) -> dict[int, list[int]]:
+    """The tokens that answer the prompts of these numbers; the last ones hold the stop string, if one ended them."""
+
+    def has_ended(tokens: Sequence[int]) -> bool:
+        return bool(config.stop_strings) and cut_at_stop(tokenizer.decode(tokens), config.stop_strings)[1]
+
+    chosen, seeds = [prompts[number] for number in numbers], [config.seed + number for number in numbers]
+    answers = generate(model, chosen, config, tokenizer.eot_id, config.batch_size, seeds, has_ended)
+    return dict(zip(numbers, answers, strict=True))
