@@ -100,7 +100,10 @@ def test_lora_leaves_an_adapter_with_which_peft_computes_the_merged_model(worksp
         ({"base": "missing"}, "data/models/missing"),
         ({"seq_len": 512}, "seq_len 512 exceeds the 256 positions of data/models/general; lower "),
         ({"batch_tokens": 100}, "batch_tokens 100 is no multiple of a micro-batch of 4 windows of 32 tokens"),
-        ({"train": "head"}, "continue_pretraining.train is 'head', but it should be 'all', 'last_block' or 'lora'"),
+        (
+            {"train": "head"},
+            "continue_pretraining.train is 'head', but it should be 'all', 'last_two_blocks', 'last_block' or 'lora'",
+        ),
     ],
 )
 def test_a_wrong_setting_is_refused(

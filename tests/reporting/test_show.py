@@ -130,6 +130,11 @@ def test_a_checkpoint_of_openai_is_listed_as_fetched(tmp_path: Path):
     assert "checkpoint: 5 bytes" in text_of(tmp_path).split("\n")
 
 
+def test_a_table_without_labels_is_shown(tmp_path: Path):
+    (tmp_path / "a.csv").write_text("step,loss\n1,2.5\n")
+    assert "a.csv: 1 rows" in text_of(tmp_path)
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path):
     with pytest.raises(UserError, match="is empty"):
         text_of(tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from safetensors import safe_open
 
 from scratchlm.artifacts import MANIFEST, read_json, read_jsonl, verify_manifest
@@ -15,7 +16,6 @@ from scratchlm.datasets.corpus import corpus_files
 from scratchlm.datasets.documents import read_documents
 from scratchlm.datasets.lookup_tokenizers import CharTokenizer, WordTokenizer
 from scratchlm.datasets.shards import SPLITS, TokenShards
-from scratchlm.datasets.sms_spam import read_split
 from scratchlm.datasets.tokenizers import BytePairTokenizer, Tokenizer, load_tokenizer
 from scratchlm.errors import UserError
 
@@ -130,7 +130,7 @@ def _show_files(directory: Path, samples: int) -> Iterator[str]:
 
 def _read_csv(path: Path) -> list[dict[Any, Any]]:
     try:
-        return read_split(path).to_dict("records")
+        return pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")
     except ValueError as error:  # pandas' own, and of UTF-8
         raise UserError(f"{path} is no readable CSV file: {error}; make it again.") from None
 
