@@ -1,4 +1,4 @@
-"""Time and peak memory of the stage shard_corpus on corpora made up here: `python benchmarks/shard_memory.py`."""
+"""Time and peak memory of the stage shard_corpus on corpora made up here: `python -m benchmarks.shard_memory`."""
 
 import argparse
 import json
@@ -16,12 +16,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path += [str(ROOT / "src"), str(ROOT)]
-
-from scratchlm.artifacts import MANIFEST, read_json, sha256_file, write_json  # noqa: E402
-from scratchlm.datasets.tokenizer_building import write_tokenizer  # noqa: E402
-from scratchlm.params import read_yaml  # noqa: E402
+from benchmarks.side_by_side import ROOT
+from scratchlm.artifacts import MANIFEST, read_json, sha256_file, write_json
+from scratchlm.datasets.tokenizer_building import write_tokenizer
+from scratchlm.params import read_yaml
 
 FILES = 4  # of a corpus of many documents
 WORDS = 1_000  # of a document of some 6 KB
