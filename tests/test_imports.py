@@ -13,7 +13,8 @@ LAYERS = [
     {"cli", "chat", "corpus_entries"},
     {"training", "baselines", "judging", "reporting"},
     {"models", "datasets"},
-    {"artifacts", "errors", "params", "recipes", "repeat", "retry_after", "stages", "statistics", "workspace"},
+    {"artifacts", "errors", "params", "recipes", "retry_after", "stages", "statistics", "workspace"}
+    | {"ablation", "experiments", "repeat"},
 ]
 FILES = sorted(SOURCES["scratchlm"].rglob("*.py"))
 # The one file that may name a heavy package at its top; tensorflow and datasets stay inside functions.

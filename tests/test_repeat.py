@@ -1,9 +1,7 @@
 """Every split is one experiment, what has run does not run again, and the checkout stays as it is."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,72 +9,20 @@ from typer.testing import CliRunner
 
 from scratchlm.cli import cli
 from scratchlm.errors import UserError
-from scratchlm.repeat import format_rows, repeat, summarize
-
-# Stages that take no time: the accuracies are made up from the parameters, and each run leaves a line behind.
-STAGE = """
-import json, os, pathlib, sys, yaml
-name = sys.argv[1]
-params = yaml.safe_load(open("params.yaml"))
-seed = params["prepare_sms_spam"]["seed"]
-if seed == params["prepare_sms_spam"]["fails_at"] and not os.environ.get("REPAIRED"):
-    sys.exit("broken")
-with open(os.environ["RUNS"], "a") as runs:
-    runs.write(f"{name} {seed}\\n")
-pathlib.Path("metrics").mkdir(exist_ok=True)
-ours = params["finetune_classifier"]["gain"] + params["finetune_classifier"]["seeds"][0] / 100
-scores = {"accuracy": 0.8 + ours - seed / 10, "tfidf_accuracy": 0.8 - seed / 20}
-json.dump(scores, open(f"metrics/{name}.json", "w"))
-"""
-DVC_YAML = """
-stages:
-  {0}:
-    cmd: python stage.py {0}
-    params: [prepare_sms_spam, finetune_classifier]
-    deps: [stage.py]
-    metrics: [{{metrics/{0}.json: {{cache: false}}}}]
-"""
-PARAMS = "prepare_sms_spam: {{seed: 9, fails_at: {fails_at}}}\nfinetune_classifier: {{gain: {gain}, seeds: [0]}}\n"
+from scratchlm.experiments import format_records
+from scratchlm.repeat import repeat, repeat_table, summarize
+from tests.made_up_project import PARAMS, STAGE, make_project, stages_run
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A committed git and DVC repository, in which `runs.txt` outside of it records what ran."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    stages = "".join(
-        DVC_YAML.format(name).replace("stages:\n", "") for name in ("finetune_classifier", "score_sms_baselines")
-    )
-    (folder / "dvc.yaml").write_text("stages:\n" + stages)
-    (folder / "stage.py").write_text(STAGE)
-    (folder / "params.yaml").write_text(PARAMS.format(fails_at="null", gain=0.1))
-    for name in [name for name in os.environ if name.startswith(("DVC", "GIT_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("DVC_ROOT", str(folder))
-    monkeypatch.setenv("RUNS", str(tmp_path / "runs.txt"))
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.chdir(folder)
-    for command in (
-        ["git", "init", "-q"],
-        ["git", "config", "user.email", "test@example.com"],
-        ["git", "config", "user.name", "test"],
-        [sys.executable, "-m", "dvc", "init", "-q"],
-        ["git", "add", "-A"],
-        ["git", "commit", "-qm", "state"],
-    ):
-        subprocess.run(command, check=True, capture_output=True)
-    return folder
-
-
-def stages_run(project: Path) -> list[str]:
-    runs = project.parent / "runs.txt"
-    return runs.read_text().splitlines() if runs.exists() else []
+    return make_project(tmp_path, monkeypatch)
 
 
 def test_uncommitted_params_count_and_what_has_run_does_not_run_again(project: Path):
     (project / "params.yaml").write_text(PARAMS.format(fails_at="null", gain=0.15))
     changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True).stdout
-    rows = repeat(2, ["prepare_sms_spam.seed"])
+    rows = repeat(2, ["prepare_sms_spam.seed"], jobs=1)
     assert [row["accuracy"] for row in rows] == pytest.approx([0.95, 0.85])
     assert [row["tfidf_accuracy"] for row in rows] == pytest.approx([0.8, 0.75])
     assert len(stages_run(project)) == 4
@@ -89,10 +35,10 @@ def test_uncommitted_params_count_and_what_has_run_does_not_run_again(project: P
 @pytest.mark.slow  # some twenty seconds of DVC
 def test_a_failure_is_one_line_and_the_next_call_goes_on(project: Path, monkeypatch: pytest.MonkeyPatch):
     (project / "params.yaml").write_text(PARAMS.format(fails_at=1, gain=0.1))
-    with pytest.raises(UserError, match=r"the experiment repeat-[0-9a-f]{8}-1 failed"):
-        repeat(2, ["prepare_sms_spam.seed"])
+    with pytest.raises(UserError, match=r"1 of 2 experiments failed, `dvc queue logs repeat-[0-9a-f]{8}-1` says why"):
+        repeat(2, ["prepare_sms_spam.seed"], jobs=1)
     monkeypatch.setenv("REPAIRED", "1")
-    assert len(repeat(2, ["prepare_sms_spam.seed"])) == 2
+    assert len(repeat(2, ["prepare_sms_spam.seed"], jobs=1)) == 2
     assert sorted(stages_run(project)) == sorted(
         f"{stage} {seed}" for stage in ("finetune_classifier", "score_sms_baselines") for seed in (0, 1)
     )
@@ -101,22 +47,24 @@ def test_a_failure_is_one_line_and_the_next_call_goes_on(project: Path, monkeypa
 @pytest.mark.slow  # some twenty seconds of DVC
 def test_several_parameters_take_the_seed_and_a_change_of_code_is_another_series(project: Path):
     both = ["prepare_sms_spam.seed", "finetune_classifier.seeds"]
-    assert [row["accuracy"] for row in repeat(1, both)] == pytest.approx([0.9])
+    assert [row["accuracy"] for row in repeat(1, both, jobs=1)] == pytest.approx([0.9])
+    (project / "src").mkdir()
+    (project / "src/not_yet_added.py").write_text("")
     (project / "stage.py").write_text(STAGE.replace("0.8 + ours", "0.7 + ours"))
-    assert [row["accuracy"] for row in repeat(2, both)] == pytest.approx([0.8, 0.71])
+    assert [row["accuracy"] for row in repeat(2, both, jobs=1)] == pytest.approx([0.8, 0.71])
 
 
 def test_a_parameter_that_is_not_there_is_one_line(project: Path):
     for key in ("prepare_sms_spam.sed", "seed", "prepare_sms_spam.seed.more"):
         with pytest.raises(UserError, match=f"{key} is no parameter of params.yaml"):
-            repeat(2, [key])
+            repeat(2, [key], jobs=1)
 
 
 def test_outside_of_a_git_repository_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "params.yaml").write_text(PARAMS.format(fails_at="null", gain=0.1))
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    with pytest.raises(UserError, match="needs a git commit"):
-        repeat(2, ["prepare_sms_spam.seed"])
+    with pytest.raises(UserError, match="experiments need a git commit"):
+        repeat(2, ["prepare_sms_spam.seed"], jobs=1)
 
 
 ROWS = [
@@ -135,8 +83,8 @@ def test_the_summary_is_mean_spread_and_paired_difference():
 
 
 def test_the_table_reads_as_text_and_as_csv():
-    lines = format_rows(ROWS, "table").splitlines()
+    lines = list(repeat_table(ROWS))
     assert lines[1].split() == ["0", "92.00%", "90.00%", "+2.00%"]
     assert lines[4].split() == ["mean", "94.00%", "90.00%"]
     assert lines[-1].startswith("paired difference to TF-IDF +4.00%, 95 % interval")
-    assert format_rows(ROWS[:1], "csv").splitlines()[0] == "seed,accuracy,tfidf_accuracy,difference"
+    assert format_records(ROWS[:1], "csv", []).splitlines()[0] == "seed,accuracy,tfidf_accuracy,difference"

@@ -26,6 +26,8 @@ TopP = Annotated[float, typer.Option(help="Draw among the fewest tokens whose pr
 RepetitionPenalty = Annotated[float, typer.Option(help="Above 1, what stands in the text already becomes less likely.")]
 Stop = Annotated[list[str] | None, typer.Option(help="End before this text; may be given several times.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed draws the same text.")]
+Output = Annotated[Literal["table", "csv", "json"], typer.Option(help="What to print.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Experiments at the same time.")]
 
 
 @cli.command(rich_help_panel=PIPELINE)
@@ -45,13 +47,33 @@ def repeat(
     seed_param: Annotated[
         list[str] | None, typer.Option(help="What takes the seed, several times for several.")
     ] = None,
-    output: Annotated[Literal["table", "csv", "json"], typer.Option(help="What to print.")] = "table",
+    output: Output = "table",
+    jobs: Jobs = 1,
 ) -> None:
     """Fine-tune the classifier on several splits, a DVC experiment each, and compare it with TF-IDF on each."""
-    from scratchlm.repeat import format_rows
-    from scratchlm.repeat import repeat as run_splits
+    from scratchlm import repeat as splitting
+    from scratchlm.experiments import format_records
 
-    print(format_rows(run_splits(splits, seed_param or ["prepare_sms_spam.seed"]), output))
+    rows = splitting.repeat(splits, seed_param or ["prepare_sms_spam.seed"], jobs)
+    print(format_records(rows, output, splitting.repeat_table(rows), splitting.summarize(rows)))
+
+
+@cli.command(rich_help_panel=PIPELINE)
+def ablate(
+    splits: Annotated[int, typer.Option(min=2, help="How many: a split and a training with each seed 0, 1, ...")] = 10,
+    row: Annotated[list[str] | None, typer.Option(help="Of recipes/ablation.yaml, several times for several.")] = None,
+    output: Output = "table",
+    jobs: Jobs = 1,
+) -> None:
+    """Run the book's classification experiments, and ours, on several splits, beside the published figures.
+
+    recipes/ablation.yaml has the rows; everything else is as in params.yaml.
+    """
+    from scratchlm import ablation
+    from scratchlm.experiments import format_records
+
+    records = ablation.ablate(splits, row or [], jobs)
+    print(format_records(records, output, ablation.ablation_table(records)))
 
 
 @cli.command(rich_help_panel=MODELS)

@@ -13,6 +13,7 @@ from scratchlm.errors import UserError
 from scratchlm.params import project_root
 
 COMPLETE = "sample"
+NO_RECIPE = "ablation"  # the rows of `scratchlm ablate`
 
 
 def recipes_folder() -> Path:
@@ -22,7 +23,8 @@ def recipes_folder() -> Path:
 
 def recipe_names() -> list[str]:
     """The recipes of this project, the complete one first."""
-    return [COMPLETE, *sorted(path.stem for path in recipes_folder().glob("*.yaml") if path.stem != COMPLETE)]
+    names = sorted(path.stem for path in recipes_folder().glob("*.yaml"))
+    return [COMPLETE, *(name for name in names if name not in {COMPLETE, NO_RECIPE})]
 
 
 def recipe_text(name: str) -> str:
