@@ -76,6 +76,29 @@ def ablate(
     print(format_records(records, output, ablation.ablation_table(records)))
 
 
+@cli.command(rich_help_panel=PIPELINE)
+def compare(
+    first: Annotated[str, typer.Argument(help="A revision of git, a DVC experiment, or `workspace`.")],
+    second: Annotated[str, typer.Argument(help="Another one.")] = "workspace",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Compare two runs item by item: right classifications, chrF++ and judge's score of the answers.
+
+    Prints the paired difference with its interval, wins, ties and losses, how many items would tell it, and how each
+    score of an answer goes with its length.
+    """
+    from dataclasses import asdict
+
+    from scratchlm import comparison
+
+    rows, lengths = comparison.compare(first, second)
+    if json:
+        print(dumps({"measures": [asdict(row) for row in rows], "spearman_with_length": lengths}, indent=2))
+    else:
+        for line in comparison.comparison_table(first, second, rows, lengths):
+            print(line)
+
+
 @cli.command(rich_help_panel=MODELS)
 def generate(
     model_dir: ModelDir,
