@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 
 import torch
@@ -47,7 +47,8 @@ def describe_machine() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "tiktoken"))
+    installed = {package.name: package.version for package in distributions()}
+    packages = ", ".join(f"{name} {installed[name]}" for name in ("torch", "numpy", "tiktoken") if name in installed)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{datetime.now(UTC):%Y-%m-%d}, {model}, {cores} cores, Python {platform.python_version()}, {packages}"
 

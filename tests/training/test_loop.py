@@ -7,12 +7,15 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT
-from scratchlm.training.batches import Batch
-from scratchlm.training.losses import language_model_loss
-from tests.training.conftest import STEPS, MemoryShards, Training, tiny_model
+from scratchlm.training.batches import Batch, TokenBatches
+from scratchlm.training.loop import take_step
+from scratchlm.training.losses import language_model_loss, next_token_loss
+from scratchlm.training.optimizer import build_optimizer
+from tests.training.conftest import LENGTH, STEPS, MemoryShards, Training, tiny_config, tiny_model
 
 
 def weights(model: GPT) -> dict[str, torch.Tensor]:
@@ -98,6 +101,33 @@ def test_training_lowers_the_loss(run_training: Training, shards: MemoryShards):
     _, progress = run_training(steps=60, eval_every_steps=10, save_every_steps=60)
     losses = [row["train_loss"] for row in progress.rows]
     assert losses[-1] < 1.0 < losses[0]
+
+
+class ReadNumbers(TorchDispatchMode):
+    """Counts the tensors whose value Python asks for: on an accelerator each of them waits for all work before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.is_nonzero.default):
+            self.sizes.append(args[0].numel())
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_step_reads_no_single_number_from_its_device(
+    optimizer: str, shards: MemoryShards, monkeypatch: pytest.MonkeyPatch
+):
+    model, config = tiny_model(), tiny_config(optimizer=optimizer)
+    batches = TokenBatches(shards, LENGTH, 4 * LENGTH, config.micro_batch_size, config.seed)
+    lists: list[int] = []
+    tolist = torch.Tensor.tolist
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda tensor: lists.append(tensor.numel()) or tolist(tensor))
+    with ReadNumbers() as read:
+        take_step(model, batches, next_token_loss, build_optimizer(model, config), config, step=0, steps=STEPS)
+    assert (read.sizes, lists) == ([], [3])  # two losses and the norm
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.training.batches import IGNORED, Batch
-from scratchlm.training.losses import balanced_class_weights, classification_loss, language_model_loss
+from scratchlm.training.losses import balanced_class_weights, classification_loss, language_model_loss, next_token_loss
 from tests.training.conftest import tiny_model
 
 
@@ -24,6 +24,19 @@ def test_logits_only_where_there_is_a_target_give_the_same_loss_and_gradients():
     plain.backward()
     torch.testing.assert_close(loss, plain)
     torch.testing.assert_close(ours, model.wte.weight.grad)
+
+
+def test_the_loss_of_a_batch_with_a_target_everywhere_is_that_of_all_its_positions():
+    tokens = torch.randint(17, (3, 9), generator=torch.Generator().manual_seed(0))
+    batch = Batch(tokens[:, :-1], tokens[:, 1:], torch.full((3,), 8))
+    losses, gradients = [], []
+    for loss_fn in (next_token_loss, language_model_loss):
+        model = tiny_model(dropout=0.0)
+        losses.append(loss_fn(model, batch))
+        losses[-1].backward()
+        gradients.append(model.wte.weight.grad)
+    torch.testing.assert_close(*losses)
+    torch.testing.assert_close(*gradients)
 
 
 def test_the_class_loss_reads_the_last_real_token():

@@ -11,6 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from scratchlm.errors import UserError
+from scratchlm.models.attention import attention
+from scratchlm.models.linear import linear
 from scratchlm.params import Schema
 
 INIT_STD = 0.02
@@ -85,7 +87,7 @@ class Projection(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_out))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.addmm(self.bias, x.flatten(0, -2), self.weight).unflatten(0, x.shape[:-1])
+        return linear(x, self.weight.T, self.bias)
 
 
 class CausalSelfAttention(nn.Module):
@@ -105,7 +107,7 @@ class CausalSelfAttention(nn.Module):
         if cache is not None:
             key, value = cache.extend(self.layer, key, value)  # (B, H, S, D)
         dropout = self.attn_dropout.p if self.training else 0.0
-        y = F.scaled_dot_product_attention(query, key, value, mask, dropout, is_causal=mask is None)  # (B, H, T, D)
+        y = attention(query, key, value, mask, dropout)  # (B, H, T, D)
         return self.resid_dropout(self.c_proj(y.transpose(1, 2).flatten(-2)))  # (B, T, C)
 
 
@@ -184,7 +186,7 @@ class GPT(nn.Module):
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Logits (..., V) of hidden states (..., C)."""
-        return F.linear(hidden, self.wte.weight)  # (..., V)
+        return linear(hidden, self.wte.weight)  # (..., V)
 
     def new_cache(self, padding: torch.Tensor, capacity: int) -> KVCache:
         """An empty cache of `capacity` columns for rows that are padded on the left by `padding` (B,) columns.

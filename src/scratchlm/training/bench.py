@@ -15,7 +15,7 @@ import torch
 from scratchlm.models.gpt import GPT, GPTConfig
 from scratchlm.training.batches import Batch
 from scratchlm.training.device import has_fast_bfloat16
-from scratchlm.training.losses import language_model_loss
+from scratchlm.training.losses import next_token_loss
 
 REPEATS, MIN_REPEATS, WARM_UPS = 10, 3, 3
 PATIENCE_SECONDS = 5.0  # then no run of a task is begun that need not be
@@ -141,7 +141,7 @@ def _training_step(device: torch.device, dtype: torch.dtype, shape: GPTConfig) -
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
-            loss = language_model_loss(model, batch) / batch.tokens.numel()
+            loss = next_token_loss(model, batch) / batch.tokens.numel()
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

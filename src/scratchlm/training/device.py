@@ -1,5 +1,6 @@
 """The device and the compiler of this machine: facts of the run, never parameters."""
 
+import ctypes
 import os
 import shutil
 import sys
@@ -9,6 +10,8 @@ from typing import ParamSpec, TypeVar
 import torch
 
 from scratchlm.errors import UserError
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, LARGEST_INT = -1, -3, 2**31 - 1  # of glibc's malloc.h
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,6 +27,14 @@ def pick_device() -> torch.device:
 def has_fast_bfloat16() -> bool:
     """Whether this CPU has bfloat16 instructions, avx512_bf16 or AMX."""
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep the large blocks that are freed: the next step then finds its memory there, mapped already."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, LARGEST_INT)
+        libc.mallopt(M_TRIM_THRESHOLD, LARGEST_INT)
 
 
 def warn_if_slow(precision: str, device: torch.device) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 from tqdm import tqdm
 
 from scratchlm.datasets.shards import TokenShards
@@ -13,6 +12,7 @@ from scratchlm.errors import UserError
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import GPT
 from scratchlm.training.batches import Example, collate
+from scratchlm.training.cross_entropy import cross_entropy_sum
 from scratchlm.training.losses import language_model_loss
 
 BATCH_TOKENS = 8_192
@@ -42,7 +42,7 @@ def evaluate_tokens(
         for group in _of_one_length(windows):
             tokens = torch.from_numpy(np.stack(group)).to(device)  # (B, T + 1)
             logits = model(tokens[:, :-1])  # (B, T, V)
-            loss_sum += F.cross_entropy(logits.flatten(0, 1).float(), tokens[:, 1:].flatten(), reduction="sum").item()
+            loss_sum += cross_entropy_sum(logits.flatten(0, 1), tokens[:, 1:].flatten()).item()
             targets += tokens[:, 1:].numel()
     loss = loss_sum / targets
     bytes_per_token = shards.byte_count(split) / total

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import nn
+from torch.optim import Optimizer
 from tqdm import tqdm
 
 from scratchlm.errors import UserError
 from scratchlm.training.batches import Batch, Batches
 from scratchlm.training.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
-from scratchlm.training.device import compile_loss, warn_if_slow
+from scratchlm.training.device import compile_loss, keep_freed_memory, warn_if_slow
 from scratchlm.training.optimizer import OptimizerConfig, build_optimizer, learning_rate, set_learning_rate
 from scratchlm.training.signals import stop_on_signal
 from scratchlm.workspace import resumed_with_other_code
@@ -62,6 +63,7 @@ def train(
     """
     device = next(model.parameters()).device
     warn_if_slow(config.precision, device)
+    keep_freed_memory()
     loss_fn = compile_loss(loss_fn) if config.compile else loss_fn
     optimizer = build_optimizer(model, config)
     progress = load_checkpoint(folder, model, optimizer, config.keep == "best")
@@ -69,13 +71,7 @@ def train(
     meter = SpeedMeter(progress.step, steps)
     with stop_on_signal() as stop, meter:
         while progress.step < steps and not progress.stopped_early:
-            set_learning_rate(optimizer, learning_rate(progress.step, steps, config))
-            losses, tokens = accumulate_gradients(model, batches, loss_fn, config, progress.step)
-            loss = math.fsum(losses)
-            norm = nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm).item()
-            stop_if_not_finite(losses, norm, progress.step)
-            optimizer.step()
-            optimizer.zero_grad()
+            loss, norm, tokens = take_step(model, batches, loss_fn, optimizer, config, progress.step, steps)
             record_step(progress, loss, norm)
             meter.update(loss, tokens)
             if progress.step % config.eval_every_steps == 0 or progress.step == steps:
@@ -92,14 +88,38 @@ def train(
     return progress, meter.facts()
 
 
+def take_step(
+    model: ModelT,
+    batches: Batches,
+    loss_fn: Callable[[ModelT, Batch], torch.Tensor],
+    optimizer: Optimizer,
+    config: TrainingConfig,
+    step: int,
+    steps: int,
+) -> tuple[float, float, int]:
+    """Apply step 0..steps-1; return its mean loss, the norm of its gradient before clipping, and the tokens read.
+
+    A loss or norm that is not finite raises UserError before the weights move.
+    """
+    set_learning_rate(optimizer, learning_rate(step, steps, config))
+    losses, tokens = accumulate_gradients(model, batches, loss_fn, config, step)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+    *losses, norm = torch.stack([*losses, norm]).tolist()  # the one time that a step waits for its device
+    stop_if_not_finite(losses, norm, step)
+    optimizer.step()
+    optimizer.zero_grad()
+    return math.fsum(losses), norm, tokens
+
+
 def accumulate_gradients(
     model: ModelT,
     batches: Batches,
     loss_fn: Callable[[ModelT, Batch], torch.Tensor],
     config: TrainingConfig,
     step: int,
-) -> tuple[list[float], int]:
-    """Add up the gradients of a step's micro-batches; return each one's share of the mean loss, and the tokens read.
+) -> tuple[list[torch.Tensor], int]:
+    """Add up the gradients of a step's micro-batches; return each one's share of the mean loss, still on the
+    device, and the tokens read.
 
     Dropout of each micro-batch is seeded by (seed, step, micro-step), so it does not depend on what ran before.
     """
@@ -115,7 +135,7 @@ def accumulate_gradients(
         loss.backward()
         losses.append(loss.detach())
         tokens += int(batch.tokens.numel())
-    return torch.stack(losses).tolist(), tokens
+    return losses, tokens
 
 
 def dropout_seed(seed: int, step: int, micro_step: int) -> int:

@@ -8,14 +8,19 @@ from torch.nn import functional as F
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import GPT
 from scratchlm.training.batches import IGNORED, Batch
+from scratchlm.training.cross_entropy import cross_entropy_sum
+
+
+def next_token_loss(model: GPT, batch: Batch) -> torch.Tensor:
+    """Sum of next-token losses in nats of a batch in which every token has a target."""
+    return cross_entropy_sum(model(batch.tokens).flatten(0, 1), batch.targets.flatten())
 
 
 def language_model_loss(model: GPT, batch: Batch) -> torch.Tensor:
     """Sum of next-token losses in nats; logits are computed only where there is a target."""
     hidden = model.hidden(batch.tokens)  # (B, T, C)
     wanted = batch.targets != IGNORED  # (B, T)
-    logits = model.logits(hidden[wanted])  # (N, V)
-    return F.cross_entropy(logits.float(), batch.targets[wanted], reduction="sum")
+    return cross_entropy_sum(model.logits(hidden[wanted]), batch.targets[wanted])
 
 
 def classification_loss(model: GPTClassifier, batch: Batch, class_weights: torch.Tensor | None = None) -> torch.Tensor:

@@ -15,7 +15,7 @@ from scratchlm.training.checkpoint import Progress
 from scratchlm.training.device import pick_device
 from scratchlm.training.evaluation import BATCH_TOKENS, evaluate_tokens
 from scratchlm.training.loop import TrainingConfig, train
-from scratchlm.training.losses import language_model_loss
+from scratchlm.training.losses import next_token_loss
 from scratchlm.training.memory import check_memory
 from scratchlm.training.samples import continue_prompts
 
@@ -63,4 +63,4 @@ def train_on_tokens(
     def sample(model: GPT) -> list[dict[str, Any]]:
         return continue_prompts(model, tokenizer, config.sample_prompts, config.sample)
 
-    return train(model, batches, language_model_loss, evaluate, config, config.steps, folder, sample)
+    return train(model, batches, next_token_loss, evaluate, config, config.steps, folder, sample)

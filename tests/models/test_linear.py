@@ -1,0 +1,109 @@
+"""oneDNN's products are those of torch, values and gradients, and are taken where they are exact."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from scratchlm.models import linear as module
+from scratchlm.models.linear import linear
+
+ROWS, N_IN, N_OUT = 96, 160, 192
+pytestmark = pytest.mark.skipif(not module.HAS_ONEDNN, reason="torch has no oneDNN here")
+
+
+@contextmanager
+def counted_products(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[torch.Size]]:
+    """The shapes of what goes through oneDNN meanwhile."""
+    shapes: list[torch.Size] = []
+    product = module._product
+
+    def count(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        shapes.append(torch.Size([*x.shape, len(weight)]))
+        return product(x, weight, bias)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_product", count)
+        yield shapes
+
+
+def make_inputs(transposed: bool) -> tuple[torch.Tensor, nn.Parameter, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(3, ROWS // 3, N_IN, generator=generator).requires_grad_()
+    weight = nn.Parameter(torch.randn((N_IN, N_OUT) if transposed else (N_OUT, N_IN), generator=generator))
+    return x, weight, torch.randn(N_OUT, generator=generator).requires_grad_()
+
+
+def run(function: Callable[..., torch.Tensor], tensors: tuple[torch.Tensor, ...], transposed: bool):
+    """Output and gradients; all gradients of the output differ."""
+    x, weight, bias = (tensor.detach().requires_grad_() for tensor in tensors)
+    y = function(x, weight.T if transposed else weight, bias)
+    (y * torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)).sum().backward()
+    return y, x.grad, weight.grad, bias.grad
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_values_and_gradients_are_no_further_from_float64_than_twice_those_of_torch(
+    transposed: bool, monkeypatch: pytest.MonkeyPatch
+):
+    tensors = make_inputs(transposed)
+    exact = run(F.linear, tuple(tensor.double() for tensor in tensors), transposed)
+    theirs = run(F.linear, tensors, transposed)
+    with counted_products(monkeypatch) as shapes:
+        ours = run(linear, tensors, transposed)
+    assert len(shapes) == 3
+    for our, their, expected in zip(ours, theirs, exact, strict=True):
+        assert our.dtype == torch.float32
+        assert our.shape == expected.shape
+        assert (our - expected).abs().max() <= 2 * (their - expected).abs().max()
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_gradient_has_the_strides_of_its_parameter(transposed: bool):
+    tensors = make_inputs(transposed)
+    _, _, gradient, _ = run(linear, tensors, transposed)
+    assert gradient.stride() == tensors[1].stride()
+
+
+def test_nothing_is_computed_for_what_is_frozen(monkeypatch: pytest.MonkeyPatch):
+    x, weight, bias = make_inputs(transposed=True)
+    with counted_products(monkeypatch) as shapes:
+        linear(x, weight.detach().T, bias).sum().backward()
+        assert [tuple(shape) for shape in shapes] == [(ROWS, N_IN, N_OUT), (ROWS, N_OUT, N_IN)]
+        shapes.clear()
+        linear(x.detach(), weight.T, bias).sum().backward()
+        assert [tuple(shape) for shape in shapes] == [(ROWS, N_IN, N_OUT), (N_IN, ROWS, N_OUT)]
+
+
+@pytest.mark.parametrize("case", ["small", "float64", "bfloat16", "autocast", "without oneDNN"])
+def test_the_plain_path_runs_elsewhere(case: str, monkeypatch: pytest.MonkeyPatch):
+    x, weight, bias = (tensor.detach() for tensor in make_inputs(transposed=False))
+    if case in ("float64", "bfloat16"):
+        x, weight, bias = (tensor.to(getattr(torch, case)) for tensor in (x, weight, bias))
+    if case == "without oneDNN":
+        monkeypatch.setattr(module, "HAS_ONEDNN", False)
+    if case == "small":
+        x = x[:1, :1]
+    with counted_products(monkeypatch) as shapes, torch.autocast("cpu", torch.bfloat16, enabled=case == "autocast"):
+        y = linear(x, weight, bias)
+        expected = F.linear(x, weight, bias)
+    assert shapes == []
+    assert torch.equal(y, expected)
+    assert y.dtype == (torch.bfloat16 if case == "autocast" else x.dtype)
+
+
+@pytest.mark.filterwarnings("ignore:.*Function'> should not be instantiated:DeprecationWarning")
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_compiled_graph_computes_the_same(transposed: bool):
+    tensors = make_inputs(transposed)
+
+    def function(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        return linear(x, weight.T if transposed else weight, bias)
+
+    compiled = torch.compile(function, backend="aot_eager", fullgraph=True)
+    results = [run(each, tensors, transposed=False) for each in (compiled, function)]
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs)
