@@ -31,7 +31,7 @@ def _takes_onednn(x: torch.Tensor, weight: torch.Tensor) -> bool:
 
 
 def _product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """`x` (M, in) times `weight` (out, in): an x that is not contiguous is copied, a weight may have any strides."""
+    """`x` (M, in) times `weight` (out, in): an x that is transposed is copied, a weight is not."""
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
 
