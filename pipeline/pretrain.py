@@ -25,7 +25,7 @@ METRICS = Path("metrics/pretrain.json")
 def main() -> Mapping[str, float]:
     config = read_params("pretrain", PretrainingConfig)
     shards, tokenizer = TokenShards(TOKENS), load_tokenizer(TOKENIZER)
-    shards.check_tokenizer(tokenizer)
+    shards.check_tokenizer(tokenizer, TOKENIZER)
     with work_folder("pretrain", {"params": config.model_dump(), "tokens": shards.manifest}) as folder:
         model, progress, speed = pretrain(config, shards, tokenizer, folder)
         metrics = {

@@ -205,7 +205,7 @@ CASES = [
         "base with another tokenizer than the shards",
         "continue_pretraining",
         all_of(DOMAIN, edit_json("data/tokens/manifest.json", tokenizer_sha256="0" * 64)),
-        (MODEL, "tokenizer", "change continue_pretraining.base"),
+        (MODEL, "tokenizer 000000000000", "run shard_corpus again, or name a model"),
         ("domain",),
     ),
     Case(

@@ -122,4 +122,5 @@ def test_shards_of_another_tokenizer_are_one_line(workspace: Workspace):
     path.write_text(path.read_text().replace('"tokenizer_sha256": "', '"tokenizer_sha256": "0123456789ab'))
     done = workspace.run("continue_pretraining", "domain")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-    assert "data/tokens was made with 0123456789ab...; change continue_pretraining.base" in done.stderr
+    assert "data/tokens was made with the tokenizer 0123456789ab..., data/models/general has " in done.stderr
+    assert "name a model with the tokenizer of build_tokenizer." in done.stderr
