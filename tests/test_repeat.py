@@ -28,6 +28,7 @@ ours = params["finetune_classifier"]["gain"] + params["finetune_classifier"]["se
 scores = {"accuracy": 0.8 + ours - seed / 10, "tfidf_accuracy": 0.8 - seed / 20}
 json.dump(scores, open(f"metrics/{name}.json", "w"))
 """
+GAIN = 'json.dump(scores | {"accuracy": GAIN}, open(f"metrics/{name}.json", "w"))'
 DVC_YAML = """
 stages:
   {0}:
@@ -104,6 +105,19 @@ def test_several_parameters_take_the_seed_and_a_change_of_code_is_another_series
     assert [row["accuracy"] for row in repeat(1, both)] == pytest.approx([0.9])
     (project / "stage.py").write_text(STAGE.replace("0.8 + ours", "0.7 + ours"))
     assert [row["accuracy"] for row in repeat(2, both)] == pytest.approx([0.8, 0.71])
+
+
+@pytest.mark.slow  # some twenty seconds of DVC
+def test_a_module_that_is_not_yet_in_git_is_part_of_the_series_and_of_its_experiments(project: Path):
+    (project / "stage.py").write_text(STAGE.replace("import json", "from src.gain import GAIN\nimport json", 1) + GAIN)
+    dvc_yaml = project / "dvc.yaml"
+    dvc_yaml.write_text(dvc_yaml.read_text().replace("[stage.py]", "[stage.py, src/gain.py]"))
+    (project / "src").mkdir()
+    (project / "src/gain.py").write_text("GAIN = 0.25\n")
+    assert [row["accuracy"] for row in repeat(1, ["prepare_sms_spam.seed"])] == pytest.approx([0.25])
+    (project / "src/gain.py").write_text("GAIN = 0.5\n")
+    assert [row["accuracy"] for row in repeat(1, ["prepare_sms_spam.seed"])] == pytest.approx([0.5])
+    assert not (project / "src/__pycache__").exists()
 
 
 def test_a_parameter_that_is_not_there_is_one_line(project: Path):

@@ -9,13 +9,14 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from scratchlm.artifacts import sha256_json
+from scratchlm.artifacts import sha256_file, sha256_json
 from scratchlm.errors import UserError
 from scratchlm.params import PARAMS, project_root, read_yaml
 from scratchlm.statistics import paired_difference
 
 TARGETS = ("finetune_classifier", "score_sms_baselines")
 CODE = (".", ":!params.yaml", ":!dvc.lock", ":!metrics")  # of what git tracks, that which may change results
+NEW_CODE = ("pipeline", "src")  # where a file that git does not track yet may change them
 STDERR = 2  # where what DVC and the stages print goes: stdout is for the table
 
 Row = dict[str, float]
@@ -78,7 +79,13 @@ def _series_name(params: Mapping[str, Any], seed_params: Sequence[str]) -> str:
     rest = json.loads(json.dumps(params))
     for key in seed_params:
         _section(rest, key)[key.split(".")[-1]] = None
-    return f"repeat-{sha256_json([rest, _git('diff', 'HEAD', '--', *CODE)])[:8]}"
+    new_code = {name: sha256_file(project_root() / name) for name in _untracked_code()}
+    return f"repeat-{sha256_json([rest, _git('diff', 'HEAD', '--', *CODE), new_code])[:8]}"
+
+
+def _untracked_code(*options: str) -> list[str]:
+    """The code that git neither tracks nor ignores, file by file unless git's `options` say otherwise."""
+    return _git("ls-files", "-z", "--others", "--exclude-standard", *options, "--", *NEW_CODE).split("\0")[:-1]
 
 
 def _change(params: Mapping[str, Any], key: str, seed: int) -> str:
@@ -99,7 +106,9 @@ def _section(params: Any, key: str) -> Any:
 
 def _run_experiment(name: str, changes: Sequence[str]) -> None:
     settings = [argument for change in changes for argument in ("-S", change)]
-    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", name, *settings, *TARGETS]
+    # DVC's copy of the project has what git tracks; into it, a new folder must go whole.
+    copied = [argument for path in _untracked_code("--directory") for argument in ("--copy-paths", path)]
+    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", name, *settings, *copied, *TARGETS]
     print(f"{name}: {', '.join(changes)}", file=sys.stderr, flush=True)
     if subprocess.run(command, cwd=project_root(), stdout=STDERR).returncode:
         raise UserError(f"the experiment {name} failed, DVC says above why; `scratchlm repeat` then goes on from it.")
