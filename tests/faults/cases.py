@@ -218,7 +218,7 @@ CASES = [
     # splits that somebody edited, and models
     Case("split in Latin-1", "finetune_classifier", write("data/sms_spam/val.csv", b"\xe9"), ("val.csv is no CSV",)),
     Case("split without entries", "generate_responses", write("data/instructions/test.jsonl", b""), ("no entries",)),
-    Case("entry of a split", "finetune_instruct", write("data/instructions/val.jsonl", b"{}\n"), ("entry 1 has no",)),
+    Case("entry of a split", "finetune_instruct", write("data/instructions/val.jsonl", b"\n{}"), ("line 2 has no",)),
     Case("model's tokenizer altered", "finetune_instruct", flip(f"{MODEL}/tokenizer.json"), ("json has sha256",)),
     Case(
         "training that cannot fit into memory",
