@@ -24,5 +24,5 @@ def exit_on_error(program: str) -> Iterator[None]:
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
-        place = error.filename or "an output"
-        sys.exit(f"{program}: {place}: {error.strerror}; free space or fix the path and its permissions, then run again.")
+        what = f"{error.filename or 'an output'}: {error.strerror}"
+        sys.exit(f"{program}: {what}; free space or fix the path and its permissions, then run again.")

@@ -13,6 +13,7 @@ from scratchlm.artifacts import read_json, read_jsonl, sha256_directory, verify_
 from scratchlm.datasets.instructions import write_instructions
 from scratchlm.errors import UserError
 from scratchlm.models.storage import load_gpt
+from scratchlm.reporting.model_card import read_lineage
 from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer, write_shards
 from tests.tiny_model import save_tiny_model, tiny_gpt
@@ -63,7 +64,12 @@ def test_it_writes_a_model_that_has_learnt_and_that_finetuning_starts_from(works
         workspace.set(f"finetune_instruct.{key}", value)
     done = workspace.run("finetune_instruct")
     assert done.returncode == 0, done.stderr
-    assert "data/models/domain" in Path("data/models/instruct/README.md").read_text()
+    own, base = read_lineage(Path("data/models/instruct/README.md"))
+    assert own["read"].keys() == {"data/models/domain", "data/instructions"}
+    assert base["training"]["metrics"].items() <= metrics.items()
+    assert {"val_loss", "base_val_loss"} <= base["training"]["metrics"].keys()
+    assert [row["step"] for row in base["training"]["curve"]] == [10, 20]
+    assert base["training"]["samples"] == read_jsonl(Path("data/samples/continue_pretraining_domain.jsonl"))
 
 
 # PEFT reads an attribute that transformers has renamed.

@@ -1,17 +1,15 @@
 """Pictures of what the stages measured, as PNG files whose bytes depend on nothing else."""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
-from matplotlib.ticker import MaxNLocator
-
-from scratchlm.artifacts import atomic_file
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 LEVEL_NAME = 8  # characters of the name of a class that fit beneath its column
 SIZE = (6, 3.5)  # inches: 720 pixels wide, of which a phone shows half
@@ -30,19 +28,24 @@ class Score:
 
 @dataclass(frozen=True)
 class Panel:
-    """Scores that stand beside each other, ours first, and the best that there could be, if there is such a value."""
+    """Scores that stand beside each other, ours first, and the best that there could be, if there is such a value.
+
+    `form` is how they are written, as in the table of results.
+    """
 
     title: str
     scores: Sequence[Score]
+    form: str
     limit: float | None = None
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG without date and version, atomically."""
+def figure_png(figure: Figure) -> bytes:
+    """A PNG without date and version."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
-    with atomic_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=120, metadata={"Software": None})
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=120, metadata={"Software": None})
+    return png.getvalue()
 
 
 def temperature_figure(prompt: str, rows: Sequence[Mapping[str, Any]]) -> Figure:
@@ -190,11 +193,15 @@ def results_figure(panels: Sequence[Panel]) -> Figure:
             if score.low is not None and score.high is not None:
                 interval = [[score.value - score.low], [score.high - score.value]]
                 axes.errorbar(score.value, place, xerr=interval, color="black", capsize=3, linewidth=1.2)
-            axes.annotate(f"{score.value:.3g}", (end, place), (6, 0), textcoords="offset points", va="center")
+            axes.annotate(
+                format(score.value, panel.form), (end, place), (6, 0), textcoords="offset points", va="center"
+            )
         axes.set(xlim=(0, 1.12 * (panel.limit or max(ends))), ylim=(len(panel.scores) - 0.4, -0.6))
         axes.set_title(panel.title, loc="left", size="medium", weight="bold")
         axes.set_yticks(range(len(panel.scores)), [score.name for score in panel.scores])
         axes.xaxis.set_major_locator(MaxNLocator(5))
+        if panel.form.endswith("%"):
+            axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.tick_params(axis="y", length=0)
     return figure
 
