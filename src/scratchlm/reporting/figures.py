@@ -12,7 +12,8 @@ from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 LEVEL_NAME = 8  # characters of the name of a class that fit beneath its column
-SIZE = (6, 3.5)  # inches: 720 pixels wide, of which a phone shows half
+SIZE = (5, 3)  # inches: a phone shows them 360 pixels wide, and then a text of 10 points has 10 pixels
+DPI = 144
 OURS, BESIDE = "#1f6feb", "#8c959f"
 
 
@@ -44,7 +45,7 @@ def figure_png(figure: Figure) -> bytes:
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
     png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=120, metadata={"Software": None})
+    figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
     return png.getvalue()
 
 
@@ -56,7 +57,7 @@ def temperature_figure(prompt: str, rows: Sequence[Mapping[str, Any]]) -> Figure
     table = pd.DataFrame(rows)
     temperatures = table["temperature"].unique()
     tokens = [_visible(token) for token in table.loc[table["temperature"] == temperatures[0], "token"]]
-    figure = Figure((2.1 * len(temperatures) + 1.2, 0.26 * len(tokens) + 1.5), layout="constrained")
+    figure = Figure((1.35 * len(temperatures) + 1.1, 0.26 * len(tokens) + 1.4), layout="constrained")
     panels = figure.subplots(1, len(temperatures), sharex=True, sharey=True, squeeze=False)[0]
     for axes, temperature in zip(panels, temperatures, strict=True):
         shares = table.loc[table["temperature"] == temperature, "probability"].to_list()
@@ -66,7 +67,7 @@ def temperature_figure(prompt: str, rows: Sequence[Mapping[str, Any]]) -> Figure
             bars, [f"{share:.1%}" if share >= 0.001 else "< 0.1%" for share in shares], padding=3, fontsize="small"
         )
         axes.set_title(f"temperature {temperature:g}", fontsize="medium")
-        axes.set(xlim=(0, 1.3), xlabel="probability")  # room for the labels
+        axes.set(xlim=(0, 1.85), xlabel="probability")  # room for the labels
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         axes.spines[["top", "right"]].set_visible(False)
     # No mathtext: a token may hold a `$`.
@@ -97,7 +98,7 @@ def loss_figure(curve: pd.DataFrame, bigram_loss: float | None = None) -> Figure
 
 def classifier_figure(curve: pd.DataFrame) -> Figure:
     """Training and validation loss by step, and the validation accuracy beneath."""
-    figure = Figure((SIZE[0], 5), layout="constrained")
+    figure = Figure((SIZE[0], 4.4), layout="constrained")
     losses, accuracies = figure.subplots(2, sharex=True)
     _draw_losses(losses, curve)
     losses.set_xlabel("")
@@ -112,7 +113,7 @@ def confusion_figure(predictions: pd.DataFrame, classes: Sequence[str]) -> Figur
     """How many messages of each label (rows) were predicted to be of each class (columns)."""
     pairs = pd.crosstab(predictions["label"], predictions["predicted"])
     counts = pairs.reindex(index=list(classes), columns=list(classes), fill_value=0).to_numpy()
-    figure = Figure((4.5, SIZE[1]), layout="constrained")
+    figure = Figure((4, SIZE[1]), layout="constrained")
     axes = figure.subplots()
     axes.imshow(counts, cmap="Blues", vmin=0)
     for row in range(len(classes)):
@@ -155,7 +156,7 @@ def reliability_figure(reliability: pd.DataFrame) -> Figure:
 
     Rows of `confidence`, `accuracy`, `messages`.
     """
-    figure = Figure((4.5, SIZE[1]), layout="constrained")
+    figure = Figure((4, SIZE[1]), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--")
     axes.plot(reliability["confidence"], reliability["accuracy"], alpha=0.5)
