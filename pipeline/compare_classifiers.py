@@ -11,12 +11,13 @@ OURS = Path("data/predictions/classifier.csv")
 TFIDF = Path("data/predictions/tfidf.csv")
 ZERO_SHOT = Path("data/predictions/zero_shot.csv")
 METRICS = Path("metrics/compare_classifiers.json")
+COLUMNS = ("label", "predicted", "text")
 
 
 def main() -> None:
-    ours, metrics = read_split(OURS), {}
+    ours, metrics = read_split(OURS, COLUMNS), {}
     for name, path in {"tfidf": TFIDF, "zero_shot": ZERO_SHOT}.items():
-        difference = accuracy_difference(ours, read_split(path))
+        difference = accuracy_difference(ours, read_split(path, COLUMNS))
         metrics |= {f"difference_to_{name}": difference["mean"]}
         metrics |= {f"difference_to_{name}_{end}": difference[end] for end in ("low", "high")}
     write_json(METRICS, metrics)

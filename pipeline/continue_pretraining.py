@@ -10,11 +10,12 @@ from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.lora import save_with_adapter
 from scratchlm.models.storage import load_gpt
 from scratchlm.params import read_params
-from scratchlm.reporting.model_card import model_card
+from scratchlm.reporting.model_card import model_card, training_record
 from scratchlm.stages import matrix_item, run_stage
-from scratchlm.training.continued_pretraining import ContinuedPretrainingConfig, check_base, continue_pretraining
+from scratchlm.training.continued_pretraining import ContinuedPretrainingConfig, continue_pretraining
 from scratchlm.training.device import pick_device
 from scratchlm.training.evaluation import evaluate_tokens
+from scratchlm.training.finetuning import check_length
 from scratchlm.workspace import work_folder
 
 TOKENS = Path("data/tokens")
@@ -29,7 +30,8 @@ def main() -> Mapping[str, float]:
     name = matrix_item("continue_pretraining.names", config.names)
     base, shards = MODELS / config.base, TokenShards(TOKENS)
     model, tokenizer = load_gpt(base, config.dropout).to(pick_device()), load_tokenizer(base)
-    check_base(config, model, tokenizer, shards)
+    shards.check_tokenizer(tokenizer, base)
+    check_length(config.seq_len, "continue_pretraining.seq_len", model, config.base)
     lineage = {str(base): sha256_json(sha256_directory(base)), str(TOKENS): sha256_json(shards.manifest)}
     with work_folder("continue_pretraining", {"params": config.model_dump(), **lineage}) as folder:
         parameters, before = model.num_parameters(), evaluate_tokens(model, shards, "val", config.seq_len)
@@ -42,8 +44,9 @@ def main() -> Mapping[str, float]:
             "parameters": parameters,
             "trained_parameters": sum(part.numel() for part in model.parameters() if part.requires_grad),
         }
-        title = f"{config.base}, pretrained further"
-        card = model_card(title, "continue_pretraining", config, metrics, lineage, "text-generation")
+        title, task, reads = f"{config.base}, pretrained further", "text-generation", model.config.context_length
+        record = training_record(metrics, progress.rows, progress.samples)
+        card = model_card(title, "continue_pretraining", config, metrics, lineage, task, reads, record)
         save_with_adapter(model, MODELS / name, str(base), tokenizer=base, card=card)
         write_jsonl(SAMPLES / f"continue_pretraining_{name}.jsonl", progress.samples)
         write_plot(CURVES / f"continue_pretraining_{name}_loss.csv", progress.rows, list(progress.rows[0]))

@@ -35,7 +35,8 @@ def main() -> None:
         )
     metrics = {"tensors": len(list(model.parameters())), "parameters": model.num_parameters()}
     lineage = {str(source): sha256_json(sha256_directory(source))}
-    card = model_card(f"GPT-2 {name}", "convert_gpt2", model.config, metrics, lineage, "text-generation")
+    title, task, reads = f"GPT-2 {name}", "text-generation", model.config.context_length
+    card = model_card(title, "convert_gpt2", model.config, metrics, lineage, task, reads)
     with tempfile.TemporaryDirectory() as tokenizer:
         write_byte_pair_tokenizer(Path(tokenizer), vocabulary, merges)
         save_model(model, MODELS / f"gpt2-{name}", tokenizer=Path(tokenizer), card=card)

@@ -34,9 +34,10 @@ def main() -> Mapping[str, float]:
     lineage = {str(path): sha256_json(sha256_directory(path)) for path in (base, MESSAGES)}
     with work_folder("finetune_classifier", {"params": config.model_dump(), **lineage}) as folder:
         kept, metrics = train_seeds(load_base, tokenizer, classes, config, splits, folder)
-        title = f"A classifier of messages: {', '.join(classes)}"
-        card = model_card(title, "finetune_classifier", config, metrics, lineage, "text-classification")
-        saving = {"tokenizer": base, "card": card, "class_names": classes, "max_tokens": kept.classifier.max_tokens}
+        title, task = f"A classifier of messages: {', '.join(classes)}", "text-classification"
+        reads = kept.classifier.max_tokens
+        card = model_card(title, "finetune_classifier", config, metrics, lineage, task, reads)
+        saving = {"tokenizer": base, "card": card, "class_names": classes, "max_tokens": reads}
         adapted = str(base) if config.weights == "pretrained" else None
         save_with_adapter(kept.classifier.model, MODEL, adapted, **saving)
         predictions = prediction_rows(splits["test"], kept.probabilities["test"], classes)

@@ -31,7 +31,8 @@ def main() -> Mapping[str, float]:
     with work_folder("finetune_instruct", {"params": config.model_dump(), **lineage}) as folder:
         progress, speed = tuning.fit(folder)
         metrics = progress.summary() | tuning.counts
-        card = model_card("A model that answers", "finetune_instruct", config, metrics, lineage, "text-generation")
+        title, task, reads = "A model that answers", "text-generation", tuning.model.config.context_length
+        card = model_card(title, "finetune_instruct", config, metrics, lineage, task, reads)
         saving = {"tokenizer": base, "card": card, "chat_template": CHAT_TEMPLATE}
         save_with_adapter(tuning.model, MODEL, str(base), **saving)
         write_jsonl(SAMPLES, progress.samples)

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import read_jsonl, write_json, write_jsonl
+from scratchlm.artifacts import write_json, write_jsonl
+from scratchlm.judging.answers import read_answers
 from scratchlm.judging.judge import JudgeConfig, judge_items, make_judge
 from scratchlm.judging.verdicts import VerdictStore, count_replies
 from scratchlm.params import read_params
@@ -20,7 +21,7 @@ def main() -> None:
     params = read_params("judge_responses", JudgeConfig)
     judge = make_judge(params, MODELS, pick_device())
     with VerdictStore(work_root() / "verdicts.sqlite") as store:
-        replies = judge_items(judge, read_jsonl(RESPONSES), store)
+        replies = judge_items(judge, read_answers(RESPONSES), store)
     write_jsonl(REPLIES, replies)
     write_json(METRICS, count_replies(replies))
 

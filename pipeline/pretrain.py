@@ -25,7 +25,7 @@ METRICS = Path("metrics/pretrain.json")
 def main() -> Mapping[str, float]:
     config = read_params("pretrain", PretrainingConfig)
     shards, tokenizer = TokenShards(TOKENS), load_tokenizer(TOKENIZER)
-    shards.check_tokenizer(tokenizer)
+    shards.check_tokenizer(tokenizer, TOKENIZER)
     with work_folder("pretrain", {"params": config.model_dump(), "tokens": shards.manifest}) as folder:
         model, progress, speed = pretrain(config, shards, tokenizer, folder)
         metrics = {
@@ -35,7 +35,8 @@ def main() -> Mapping[str, float]:
             "parameters": model.num_parameters(),
         }
         lineage = {str(TOKENS): sha256_json(shards.manifest)}
-        card = model_card("A GPT pretrained from scratch", "pretrain", config, metrics, lineage, "text-generation")
+        title, task = "A GPT pretrained from scratch", "text-generation"
+        card = model_card(title, "pretrain", config, metrics, lineage, task, config.context_length)
         save_model(model, MODEL, tokenizer=TOKENIZER, card=card)
         write_jsonl(SAMPLES, progress.samples)
         write_plot(CURVE, progress.rows, list(progress.rows[0]))

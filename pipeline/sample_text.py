@@ -6,12 +6,12 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
-from scratchlm.artifacts import write_csv, write_json, write_jsonl
+from scratchlm.artifacts import write_bytes, write_csv, write_json, write_jsonl
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.sampling import SamplingConfig, SamplingRules, next_token_logits, next_token_probabilities
 from scratchlm.models.storage import load_gpt
 from scratchlm.params import read_params
-from scratchlm.reporting.figures import save_figure, temperature_figure
+from scratchlm.reporting.figures import figure_png, temperature_figure
 from scratchlm.stages import run_stage
 from scratchlm.training.device import pick_device
 from scratchlm.training.samples import continue_prompts, distinct_pairs, probability_rows
@@ -45,7 +45,7 @@ def main() -> None:
         metrics[f"entropy_at_{temperature:g}"] = torch.special.entr(probabilities).sum(dim=-1).mean().item()
     write_jsonl(CONTINUATIONS, continuations)
     write_csv(TABLE, table, list(table[0]))
-    save_figure(temperature_figure(params.prompts[0], table), FIGURE)
+    write_bytes(FIGURE, figure_png(temperature_figure(params.prompts[0], table)))
     write_json(METRICS, metrics)
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from scratchlm.artifacts import read_jsonl, write_csv, write_json
+from scratchlm.artifacts import write_csv, write_json
+from scratchlm.judging.answers import read_answers, read_replies
 from scratchlm.judging.reference import chrf
 from scratchlm.judging.verdicts import histogram, rank_agreement, read_score, summarize_scores
 from scratchlm.params import Schema, read_params
@@ -24,9 +25,10 @@ class Params(Schema):
 
 def main() -> None:
     params = read_params("score_judgements", Params)
-    scores = {row["id"]: read_score(row) for row in read_jsonl(REPLIES)}
+    answers = read_answers(RESPONSES)
+    scores = {row["id"]: read_score(row) for row in read_replies(REPLIES, answers)}
     metrics = summarize_scores(list(scores.values()), params.max_unparsed_rate)
-    ref_chrf = {answer["id"]: chrf(answer["response"], answer["output"]) for answer in read_jsonl(RESPONSES)}
+    ref_chrf = {answer["id"]: chrf(answer["response"], answer["output"]) for answer in answers}
     agreement = rank_agreement(list(scores.values()), [ref_chrf[item] for item in scores])
     write_csv(HISTOGRAM, histogram(list(scores.values())), ["score_from", "score_to", "count"])
     write_json(METRICS, metrics | ({} if agreement is None else {"spearman_ref_chrf": agreement}))

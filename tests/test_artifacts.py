@@ -114,6 +114,27 @@ def test_a_broken_line_is_named(tmp_path: Path):
         read_jsonl(tmp_path / "rows.jsonl")
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("[1]", r"line 3 is \[1\], but it should be an object"),
+        ('{"id": 1}', "line 3 has no text"),
+        ('{"id": "1", "text": ""}', 'line 3: id is "1", but it should be an integer'),
+        ('{"id": true, "text": ""}', "line 3: id is true, but it should be an integer"),
+        ('{"id": 1, "text": null}', "line 3: text is null, but it should be a text"),
+        ('{"id": 1, "text": "", "share": "0.5"}', 'line 3: share is "0.5", but it should be a number'),
+        ('{"id": 1, "text": "\\ud83d", "share": 1}', "line 3: text is not valid Unicode"),
+    ],
+)
+def test_a_line_with_other_fields_is_named_with_the_field(tmp_path: Path, line: str, message: str):
+    path, fields = tmp_path / "rows.jsonl", {"id": int, "text": str, "share": float}
+    path.write_text('{"id": 0, "text": "a", "share": 1, "more": null}\n\n')
+    assert len(read_jsonl(path, fields)) == 1
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(UserError, match=rf"rows\.jsonl, {message}"):
+        read_jsonl(path, fields)
+
+
 def flip(path: Path) -> None:
     path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
 

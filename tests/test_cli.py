@@ -1,6 +1,9 @@
 """The command line, as a user calls it."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -162,3 +165,47 @@ def test_a_mistake_is_one_line(models: Path, arguments: list[str], message: str,
     assert str(end.value.code).startswith("scratchlm: ")
     assert message in str(end.value.code)
     assert "\n" not in str(end.value.code)
+
+
+def run_script(*arguments: str, folder: Path, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+    """The console script itself, in a process of its own."""
+    script = [sys.executable, "-c", "from scratchlm.cli import app; app()"]
+    return subprocess.run([*script, *arguments], cwd=folder, stdout=stdout, stderr=subprocess.PIPE, text=True)
+
+
+FILE_SYSTEM = {
+    "a file where a folder should be": (["show", "file.txt/tokens"], "file.txt"),
+    "a name that is too long": (["show", "x" * 300], "File name too long; free space or fix the path"),
+    "a folder where a file should be": (["add-corpus", "folder.txt"], "folder.txt"),
+    "a loop of links": (["generate", "loop", "x"], "loop"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), FILE_SYSTEM.values(), ids=FILE_SYSTEM)
+def test_an_error_of_the_file_system_is_one_line(tmp_path: Path, arguments: list[str], message: str):
+    (tmp_path / "file.txt").write_text("")
+    (tmp_path / "folder.txt").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "params.yaml").write_text("fetch_corpus: {sources: [package_docs]}\n")
+    done = run_script(*arguments, folder=tmp_path)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("scratchlm: ")
+    assert message in line
+
+
+def test_a_full_disk_is_one_line(models: Path):
+    with Path("/dev/full").open("w") as full:
+        done = run_script("classify", "classifier", "hello", folder=models, stdout=full.fileno())
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "scratchlm: an output: No space left on device; free space or fix the path and its permissions, then run again."
+    ]
+
+
+def test_a_reader_that_leaves_early_is_no_error(models: Path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = run_script("classify", "classifier", "hello", folder=models, stdout=writer)
+    os.close(writer)
+    assert done.stderr == ""

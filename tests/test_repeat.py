@@ -48,10 +48,22 @@ def test_a_failure_is_one_line_and_the_next_call_goes_on(project: Path, monkeypa
 def test_several_parameters_take_the_seed_and_a_change_of_code_is_another_series(project: Path):
     both = ["prepare_sms_spam.seed", "finetune_classifier.seeds"]
     assert [row["accuracy"] for row in repeat(1, both, jobs=1)] == pytest.approx([0.9])
-    (project / "src").mkdir()
-    (project / "src/not_yet_added.py").write_text("")
     (project / "stage.py").write_text(STAGE.replace("0.8 + ours", "0.7 + ours"))
     assert [row["accuracy"] for row in repeat(2, both, jobs=1)] == pytest.approx([0.8, 0.71])
+
+
+@pytest.mark.slow  # some twenty seconds of DVC
+def test_a_module_that_is_not_yet_in_git_is_part_of_the_series_and_of_its_experiments(project: Path):
+    gain = 'json.dump(scores | {"accuracy": GAIN}, open(f"metrics/{name}.json", "w"))'
+    (project / "stage.py").write_text(STAGE.replace("import json", "from src.gain import GAIN\nimport json", 1) + gain)
+    dvc_yaml = project / "dvc.yaml"
+    dvc_yaml.write_text(dvc_yaml.read_text().replace("[stage.py]", "[stage.py, src/gain.py]"))
+    (project / "src").mkdir()
+    (project / "src/gain.py").write_text("GAIN = 0.25\n")
+    assert [row["accuracy"] for row in repeat(1, ["prepare_sms_spam.seed"], jobs=1)] == pytest.approx([0.25])
+    (project / "src/gain.py").write_text("GAIN = 0.5\n")
+    assert [row["accuracy"] for row in repeat(1, ["prepare_sms_spam.seed"], jobs=1)] == pytest.approx([0.5])
+    assert not (project / "src/__pycache__").exists()
 
 
 def test_a_parameter_that_is_not_there_is_one_line(project: Path):

@@ -14,6 +14,7 @@ from typing import Any
 from scratchlm.errors import UserError
 
 MANIFEST = "manifest.json"
+JSON_TYPES = {str: "a text", int: "an integer", float: "a number", bool: "true or false", list: "a list"}
 PLOT_ROWS = 1_000  # of a CSV that `dvc plots` draws
 
 
@@ -54,6 +55,12 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically, with `\\n` line ends."""
     with atomic_file(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically."""
+    with atomic_file(path) as partial:
+        partial.write_bytes(content)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -97,9 +104,22 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is no valid JSON: {error}") from None
 
 
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Read a file of one JSON object a line, blank lines aside; UserError names the file and the line."""
+def read_jsonl(path: Path, fields: Mapping[str, type] | None = None) -> list[dict[str, Any]]:
+    """Read a file of one JSON object a line, blank lines aside; UserError names the file and the line.
+
+    With `fields`, it also names the first field that an object lacks or has with another type.
+    """
     rows = []
+    for number, row in read_json_lines(path):
+        rows.append(row)
+        if fields is not None:
+            _check_fields(f"{path}, line {number}", row, fields)
+    return rows
+
+
+def read_json_lines(path: Path) -> list[tuple[int, Any]]:
+    """The JSON values of a file of one a line, each with the number of its line, blank lines aside."""
+    values = []
     try:
         with path.open(encoding="utf-8-sig", newline="\n") as file:  # U+2028 and the like end no line
             lines = list(file)
@@ -110,10 +130,25 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         try:
             if line.strip():
-                rows.append(json.loads(line))
+                values.append((number, json.loads(line)))
         except (ValueError, RecursionError) as error:
             raise UserError(f"{path}, line {number} is no valid JSON: {error}") from None
-    return rows
+    return values
+
+
+def _check_fields(place: str, row: object, fields: Mapping[str, type]) -> None:
+    if not isinstance(row, dict):
+        raise UserError(f"{place} is {json.dumps(row)[:40]}, but it should be an object; correct or remove it.")
+    for name, kind in fields.items():
+        if name not in row:
+            raise UserError(f"{place} has no {name}; add it, or remove the line.")
+        value = row[name]
+        accepted = (int, float) if kind is float else kind
+        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+            shown = json.dumps(value)[:40]
+            raise UserError(f"{place}: {name} is {shown}, but it should be {JSON_TYPES[kind]}; correct it.")
+        if isinstance(value, str) and not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            raise UserError(f"{place}: {name} is not valid Unicode; correct its \\ud... escapes.")
 
 
 def link_file(source: Path, target: Path) -> None:

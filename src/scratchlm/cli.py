@@ -1,5 +1,6 @@
 """The console script `scratchlm`: what is no stage of the pipeline."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from json import dumps
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from scratchlm.errors import UserError
+from scratchlm.errors import UserError, exit_on_error
 
 if TYPE_CHECKING:
     from scratchlm.models.sampling import SamplingConfig
@@ -303,9 +304,20 @@ def _without_line_break(text: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def app() -> None:
-    """Run the command line; a UserError is one line and exit code 1."""
+def _flush_stdout() -> None:
+    """Write what stdout still holds: a disk that is full must be noticed here, not while the interpreter ends."""
     try:
-        cli()
-    except UserError as error:
-        sys.exit(f"scratchlm: {error}")
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody tries to write it again
+        if not isinstance(error, BrokenPipeError):  # `| head` has seen enough
+            raise
+
+
+def app() -> None:
+    """Run the command line; an error of a user or of the file system is one line and exit code 1."""
+    with exit_on_error("scratchlm"):
+        try:
+            cli()
+        finally:
+            _flush_stdout()

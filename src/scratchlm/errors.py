@@ -1,4 +1,8 @@
-"""The error that a user, a file or a server can cause; shown as one line, never as a traceback."""
+"""The errors that a user, a file or a server can cause: one line and exit code 1, never a traceback."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -6,3 +10,19 @@ class UserError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+
+@contextmanager
+def exit_on_error(program: str) -> Iterator[None]:
+    """End the process with one line on stderr and exit code 1 on a UserError or an error of the file system."""
+    try:
+        yield
+    except UserError as error:
+        sys.exit(f"{program}: {error}")
+    except FileNotFoundError as error:
+        sys.exit(f"{program}: {error.filename} is missing; run `dvc repro` to make it, or correct its name.")
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        what = f"{error.filename or 'an output'}: {error.strerror}"
+        sys.exit(f"{program}: {what}; free space or fix the path and its permissions, then run again.")

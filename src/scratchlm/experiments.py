@@ -13,7 +13,8 @@ from scratchlm.artifacts import sha256_file, sha256_json
 from scratchlm.errors import UserError
 from scratchlm.params import PARAMS, project_root, read_yaml
 
-CODE = ("src", "pipeline", "dvc.yaml")  # what may change results beside params.yaml and data
+CODE = (".", ":!params.yaml", ":!dvc.lock", ":!metrics")  # of what git tracks, that which may change results
+NEW_CODE = ("pipeline", "src")  # where a file that git does not track yet may change them
 STDERR = 2  # where what DVC and the stages print goes: stdout is for the table
 
 Metrics = Mapping[str, Mapping[str, float]]  # by file
@@ -22,10 +23,8 @@ Params = Mapping[str, Any]
 
 def series_name(prefix: str, params: Params) -> str:
     """A name for all that determines the results: a change of code or of `params` is a new series of experiments."""
-    files = _output("git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *CODE).splitlines()
-    root = project_root()
-    code = {file: sha256_file(root / file) for file in files if (root / file).is_file()}
-    return f"{prefix}-{sha256_json([params, code])[:8]}"
+    new_code = {name: sha256_file(project_root() / name) for name in _untracked_code()}
+    return f"{prefix}-{sha256_json([params, _output('git', 'diff', 'HEAD', '--', *CODE), new_code])[:8]}"
 
 
 def read_project_params() -> dict[str, Any]:
@@ -87,7 +86,15 @@ def format_records(
 def _queue(name: str, settings: Iterable[str], targets: Sequence[str]) -> None:
     print(f"{name}: {', '.join(settings)}", file=sys.stderr, flush=True)
     options = [argument for change in settings for argument in ("-S", change)]
-    _dvc("exp", "run", "--queue", "--quiet", "--name", name, *options, *targets)
+    # DVC's copy of the project has what git tracks; into it, a new folder must go whole.
+    copied = [argument for path in _untracked_code("--directory") for argument in ("--copy-paths", path)]
+    _dvc("exp", "run", "--queue", "--quiet", "--name", name, *options, *copied, *targets)
+
+
+def _untracked_code(*options: str) -> list[str]:
+    """The code that git neither tracks nor ignores, file by file unless git's `options` say otherwise."""
+    arguments = ["git", "ls-files", "-z", "--others", "--exclude-standard", *options, "--", *NEW_CODE]
+    return _output(*arguments).split("\0")[:-1]
 
 
 def _dvc(*arguments: str) -> None:

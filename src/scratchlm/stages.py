@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from scratchlm.artifacts import write_json
-from scratchlm.errors import UserError
+from scratchlm.errors import UserError, exit_on_error
 
 RUNS = Path("metrics/runs")
 
@@ -20,23 +20,14 @@ def run_stage(stage: str, main: Callable[[], Mapping[str, float] | None], *items
     """
     start = time.perf_counter()
     try:
-        facts = main() or {}
-    except UserError as error:
-        sys.exit(f"{stage}: {error}")
-    except FileNotFoundError as error:
-        sys.exit(f"{stage}: {error.filename} is missing; run `dvc repro` to make it.")
-    except OSError as error:
-        if error.filename is None and error.errno is None:
-            raise
-        sys.exit(
-            f"{stage}: {error.filename or 'a file'}: {error.strerror}; free space or fix permissions, then run again."
-        )
+        with exit_on_error(stage):
+            facts = main() or {}
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+            run = {"seconds": time.perf_counter() - start, "peak_memory_bytes": peak, **facts}
+            write_json(RUNS / f"{'_'.join([stage, *items])}.json", run)
     except KeyboardInterrupt:
         print(f"{stage}: interrupted; the next run goes on from here.", file=sys.stderr)
         sys.exit(130)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    name = "_".join([stage, *items])
-    write_json(RUNS / f"{name}.json", {"seconds": time.perf_counter() - start, "peak_memory_bytes": peak, **facts})
 
 
 def matrix_item(key: str, items: Sequence[str]) -> str:

@@ -161,8 +161,8 @@ def test_a_broken_line_is_named(tmp_path: Path):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"instruction": "Greet."}, "entry 1 has no output"),
-        ("Greet.", 'entry 1 is "Greet.", but it should be an object'),
+        ({"instruction": "Greet."}, "line 1 has no output"),
+        ("Greet.", 'line 1 is "Greet.", but it should be an object'),
         ([ENTRY, "Greet."], 'entry 2 is "Greet.", but it should be an object'),
         ([ENTRY, {"instruction": "Greet."}], "entry 2 has no output"),
         ([ENTRY, ENTRY | {"instruction": " "}], "entry 2 has no instruction"),

@@ -205,7 +205,7 @@ CASES = [
         "base with another tokenizer than the shards",
         "continue_pretraining",
         all_of(DOMAIN, edit_json("data/tokens/manifest.json", tokenizer_sha256="0" * 64)),
-        (MODEL, "tokenizer", "change continue_pretraining.base"),
+        (MODEL, "tokenizer 000000000000", "run shard_corpus again, or name a model"),
         ("domain",),
     ),
     Case(
@@ -218,7 +218,7 @@ CASES = [
     # splits that somebody edited, and models
     Case("split in Latin-1", "finetune_classifier", write("data/sms_spam/val.csv", b"\xe9"), ("val.csv is no CSV",)),
     Case("split without entries", "generate_responses", write("data/instructions/test.jsonl", b""), ("no entries",)),
-    Case("entry of a split", "finetune_instruct", write("data/instructions/val.jsonl", b"{}\n"), ("entry 1 has no",)),
+    Case("entry of a split", "finetune_instruct", write("data/instructions/val.jsonl", b"\n{}"), ("line 2 has no",)),
     Case("model's tokenizer altered", "finetune_instruct", flip(f"{MODEL}/tokenizer.json"), ("json has sha256",)),
     Case(
         "training that cannot fit into memory",

@@ -83,6 +83,9 @@ def test_the_expected_score_of_digits_is_mapped_to_0_to_100():
     assert read(10 * [0.01]) == pytest.approx(50)
     with pytest.raises(UnreadableReplyError):
         read(10 * [0.0])
+    for edited in ("{}", "0.5", '{"digit_probabilities": [null]}', "{"):
+        with pytest.raises(UnreadableReplyError, match="probabilities of the ten digits"):
+            DIGIT.read(edited)
 
 
 @pytest.mark.parametrize("rubric", RUBRICS.values(), ids=RUBRICS)

@@ -13,6 +13,7 @@ from scratchlm.artifacts import read_json, read_jsonl, sha256_directory, verify_
 from scratchlm.datasets.instructions import write_instructions
 from scratchlm.errors import UserError
 from scratchlm.models.storage import load_gpt
+from scratchlm.reporting.model_card import read_lineage
 from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer, write_shards
 from tests.tiny_model import save_tiny_model, tiny_gpt
@@ -63,7 +64,12 @@ def test_it_writes_a_model_that_has_learnt_and_that_finetuning_starts_from(works
         workspace.set(f"finetune_instruct.{key}", value)
     done = workspace.run("finetune_instruct")
     assert done.returncode == 0, done.stderr
-    assert "data/models/domain" in Path("data/models/instruct/README.md").read_text()
+    own, base = read_lineage(Path("data/models/instruct/README.md"))
+    assert own["read"].keys() == {"data/models/domain", "data/instructions"}
+    assert base["training"]["metrics"].items() <= metrics.items()
+    assert {"val_loss", "base_val_loss"} <= base["training"]["metrics"].keys()
+    assert [row["step"] for row in base["training"]["curve"]] == [10, 20]
+    assert base["training"]["samples"] == read_jsonl(Path("data/samples/continue_pretraining_domain.jsonl"))
 
 
 # PEFT reads an attribute that transformers has renamed.
@@ -122,4 +128,5 @@ def test_shards_of_another_tokenizer_are_one_line(workspace: Workspace):
     path.write_text(path.read_text().replace('"tokenizer_sha256": "', '"tokenizer_sha256": "0123456789ab'))
     done = workspace.run("continue_pretraining", "domain")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-    assert "data/tokens was made with 0123456789ab...; change continue_pretraining.base" in done.stderr
+    assert "data/tokens was made with the tokenizer 0123456789ab..., data/models/general has " in done.stderr
+    assert "name a model with the tokenizer of build_tokenizer." in done.stderr

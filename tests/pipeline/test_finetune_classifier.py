@@ -68,6 +68,9 @@ def test_scratchlm_classify_gives_the_probabilities_of_the_stage(workspace: Work
     assert done.returncode == 0, done.stderr
     metrics = read_json(Path("metrics/finetune_classifier.json"))
     assert ("accuracy_std" in metrics) == ("seeds" in changes)
+    longest = max(len(text) for text in pd.read_csv("data/sms_spam/train.csv")["text"])  # of bytes, a token each
+    reads = longest if changes["padding"] == "longest_train" else 32
+    assert f"It reads {reads} tokens at most." in Path("data/models/classifier/README.md").read_text()
     predictions = pd.read_csv("data/predictions/classifier.csv")
     printed = CliRunner().invoke(cli, ["classify", "data/models/classifier"], input="\n".join(predictions["text"]))
     for line, row in zip(printed.stdout.splitlines(), predictions.to_dict("records"), strict=True):

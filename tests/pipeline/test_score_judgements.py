@@ -12,7 +12,13 @@ from tests.conftest import Workspace
 def judged(workspace: Workspace) -> Workspace:
     """Ten answers, longer ones nearer to the reference; the judge's replies stand in another order."""
     answers = [
-        {"id": n, "response": "one two three four five"[: 2 * n + 3], "output": "one two three four five"}
+        {
+            "id": n,
+            "instruction": "",
+            "input": "",
+            "response": "one two three four five"[: 2 * n + 3],
+            "output": "one two three four five",
+        }
         for n in range(10)
     ]
     write_jsonl(workspace.path / "data/responses/test.jsonl", answers)

@@ -9,7 +9,10 @@ from tests.conftest import Workspace
 
 def score(workspace: Workspace, count: int, best: int) -> tuple[pd.DataFrame, dict[str, float]]:
     """The items and the metrics of some answers, of which one is right."""
-    answers = [{"id": n, "response": "word " * (n % 7), "output": "word, words"} for n in range(count)]
+    answers = [
+        {"id": n, "instruction": "", "input": "", "response": "word " * (n % 7), "output": "word, words"}
+        for n in range(count)
+    ]
     answers[best]["response"] = "word, words"
     write_jsonl(workspace.path / "data/responses/test.jsonl", answers)
     main()

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from scratchlm.artifacts import write_csv, write_json, write_jsonl, write_text
-from scratchlm.reporting.figures import save_figure, temperature_figure
+from scratchlm.artifacts import write_bytes, write_csv, write_json, write_jsonl, write_text
+from scratchlm.reporting.figures import figure_png, temperature_figure
 from tests.conftest import ROOT
 
 SAMPLE = "recipes/sample.yaml"
@@ -125,6 +125,15 @@ CARDS = {
     ],
 }
 
+CONTINUED = _step("gpt2-roundtrip, pretrained further", "continue_pretraining", "data/models/gpt2-roundtrip") | {
+    "training": {
+        "metrics": {"val_loss": 3.0, "val_perplexity": 20.1, "val_bits_per_byte": 1.25}
+        | {"base_val_loss": 5.0, "base_val_perplexity": 148.4, "base_val_bits_per_byte": 2.08},
+        "curve": [{"step": step, "train_loss": 600 / step, "val_loss": 700 / step} for step in (100, 200, 300)],
+        "samples": [{"step": step, "prompt": "Return the", "text": f"Now like {ATTACK}."} for step in (100, 300)],
+    }
+}
+
 CONTINUATIONS = [
     {"prompt": "Return the", "temperature": temperature, "seed": 0, "text": f" array of {ATTACK}"}
     for temperature in (0.1, 1.0, 1.5)
@@ -192,7 +201,7 @@ def write_run(folder: Path) -> set[str]:
     for name, steps in cards.items():
         write_text(folder / name, f"---\n{yaml.safe_dump({'lineage': steps})}---\n# A model\n")
     write_json(folder / corpus, {"files": CORPUS})
-    save_figure(temperature_figure("Return the", NEXT_TOKENS), folder / figure)
+    write_bytes(folder / figure, figure_png(temperature_figure("Return the", NEXT_TOKENS)))
     write_text(folder / SAMPLE, (ROOT / SAMPLE).read_text())
     return {*tables, *texts, *metrics, *cards, corpus, figure, SAMPLE}
 

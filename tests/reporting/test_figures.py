@@ -2,7 +2,6 @@
 
 import struct
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,11 +17,11 @@ from scratchlm.reporting.figures import (
     balance_figure,
     classifier_figure,
     confusion_figure,
+    figure_png,
     lengths_figure,
     loss_figure,
     reliability_figure,
     results_figure,
-    save_figure,
     scores_figure,
     temperature_figure,
 )
@@ -35,8 +34,8 @@ LENGTHS = pd.DataFrame(
 )
 HISTOGRAM = pd.DataFrame({"score_from": [0, 10], "score_to": [10, 20], "count": [3, 1]})
 PANELS = [
-    Panel("Accuracy", [Score("ours", 0.8, 0.7, 0.85), Score("theirs", 0.9)], limit=1.0),
-    Panel("Loss", [Score("ours", 4.0)]),
+    Panel("Accuracy", [Score("ours", 0.8, 0.7, 0.85), Score("theirs", 0.9)], ".1%", limit=1.0),
+    Panel("Loss", [Score("ours", 4.0)], ".3f"),
 ]
 FIGURES: dict[str, Callable[[], Figure]] = {
     "loss": lambda: loss_figure(CURVES, bigram_loss=5.0),
@@ -72,12 +71,10 @@ def texts(axes: Axes) -> list[str]:
 
 
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
-def test_a_figure_drawn_twice_has_the_same_bytes_and_no_metadata(draw: Callable[[], Figure], tmp_path: Path):
-    first, second = tmp_path / "first.png", tmp_path / "second.png"
-    save_figure(draw(), first)
-    save_figure(draw(), second)
-    assert first.read_bytes() == second.read_bytes()
-    assert chunks(first.read_bytes()) == {b"IHDR", b"pHYs", b"IDAT", b"IEND"}
+def test_a_figure_drawn_twice_has_the_same_bytes_and_no_metadata(draw: Callable[[], Figure]):
+    first = figure_png(draw())
+    assert figure_png(draw()) == first
+    assert chunks(first) == {b"IHDR", b"pHYs", b"IDAT", b"IEND"}
 
 
 def test_losses_are_curves_and_the_bigram_loss_is_a_line():
@@ -120,6 +117,11 @@ def test_every_score_has_a_bar_from_zero_and_its_interval():
     assert accuracy.get_xlim()[0] == loss.get_xlim()[0] == 0
     assert accuracy.get_xlim()[1] > 1
     assert [label.get_text() for label in accuracy.get_yticklabels()] == ["ours", "theirs"]
+
+
+def test_scores_are_written_with_the_digits_of_the_table_of_results():
+    accuracy, loss = results_figure(PANELS).axes
+    assert (texts(accuracy), texts(loss)) == (["80.0%", "90.0%"], ["4.000"])
 
 
 def test_every_part_has_a_bar_a_class_in_the_order_of_the_table():

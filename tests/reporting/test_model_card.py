@@ -42,7 +42,7 @@ LINEAGE = {"data/models/gpt2-124M": "a" * 64, "data/sms_spam": "b" * 64}
 def card(**changes: object) -> str:
     """The card of a made-up classifier."""
     return model_card(
-        "A spam classifier", "finetune_classifier", CONFIG, METRICS | changes, LINEAGE, "text-classification"
+        "A spam classifier", "finetune_classifier", CONFIG, METRICS | changes, LINEAGE, "text-classification", 87
     )
 
 
@@ -60,7 +60,9 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = Path("data/models/gpt2-124M/README.md")
     path.parent.mkdir(parents=True)
     lineage = {"data/gpt2/124M": "c" * 64}
-    path.write_text(model_card("GPT-2 124M", "convert_gpt2", CONFIG, {"tensors": 148}, lineage, "text-generation"))
+    path.write_text(
+        model_card("GPT-2 124M", "convert_gpt2", CONFIG, {"tensors": 148}, lineage, "text-generation", 1024)
+    )
     return path
 
 
@@ -87,6 +89,7 @@ def test_random_weights_are_no_base_model_of_the_hub(base: Path):
             METRICS,
             LINEAGE,
             "text-classification",
+            120,
         )
         for weights in ("pretrained", "random")
     }
@@ -142,6 +145,7 @@ def test_a_card_says_how_to_load_the_model_what_it_cannot_do_and_if_other_code_w
     text = card()
     assert 'pipeline("text-classification", "MODEL_DIR")' in text
     assert "for messages like those of the test set" in text
+    assert "It reads 87 tokens at most." in text
     assert "other code" not in text
     assert "resumed with other code" in card(resumed_with_other_code=True)
 
@@ -153,7 +157,7 @@ def test_a_classifier_that_transformers_cannot_compute_is_loaded_by_scratchlm():
 
     def text(position: str, causal: bool) -> str:
         config = Readout(position=position, causal=causal)
-        return model_card("A classifier", "finetune_classifier", config, METRICS, LINEAGE, "text-classification")
+        return model_card("A classifier", "finetune_classifier", config, METRICS, LINEAGE, "text-classification", 120)
 
     assert "from transformers import pipeline" in text("last", True)
     for other in (text("mean", True), text("last", False)):

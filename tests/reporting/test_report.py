@@ -13,19 +13,21 @@ from scratchlm.artifacts import write_csv
 from scratchlm.errors import UserError
 from scratchlm.reporting.published import COMPARISONS
 from scratchlm.reporting.report import (
-    list_results,
     rank_answers,
+    read_predictions,
     read_table,
     render_report,
     spread_samples,
     surest_predictions,
 )
+from scratchlm.reporting.results import list_results
 from tests.reporting.made_up_run import (
     ANSWERS_OVER_TRAINING,
     ATTACK,
     CARDS,
     CLASSES,
     CONTINUATIONS,
+    CONTINUED,
     CORPUS,
     METRICS,
     PREDICTIONS,
@@ -101,7 +103,7 @@ class Page(HTMLParser):
 def render(tmp_path: Path) -> Callable[..., str]:
     """The HTML of the made-up run, with some of the arguments replaced."""
     write_run(tmp_path)
-    figure = tmp_path / "metrics/plots/sample_text_temperature.png"
+    figure = (tmp_path / "metrics/plots/sample_text_temperature.png").read_bytes()
 
     def render(**changes: Any) -> str:
         content = {
@@ -206,7 +208,7 @@ def test_a_run_without_samples_or_wrong_predictions_says_none(render: Callable[.
 
 
 def test_every_result_stands_beside_its_baselines_and_interval():
-    rows = {row.name: row for job in list_results(METRICS, CLASSES).values() for row in job}
+    rows = {row.name: row for job in list_results(METRICS, CLASSES, {}).values() for row in job}
     assert rows["Accuracy"].figure == "93.8% (91.8% to 95.8%)"
     assert rows["Accuracy"].beside == (
         "TF-IDF: 95.3% (93.3% to 97.3%); untuned, asked in words: 51.2% (49.2% to 53.2%); larger class: 50.0%"
@@ -225,14 +227,15 @@ def test_of_more_classes_the_scores_of_each_stand_in_the_results():
     ours = {"accuracy": 0.8, "macro_f1": 0.7, "recall_eggs": 0.6, "recall_eggs_low": 0.5, "recall_eggs_high": 0.7}
     baselines = {f"tfidf_{key}": value for key, value in ours.items()}
     metrics = METRICS | {"finetune_classifier": ours, "score_sms_baselines": baselines}
-    rows = list_results(metrics, ["ham", "spam", "eggs"])["Classification, on the test messages"]
+    rows = list_results(metrics, ["ham", "spam", "eggs"], {})["Classification, on the test messages"]
     assert [row.name for row in rows][:-1] == ["Accuracy", "F1, mean over the classes", "Recall of eggs"]
     assert rows[2].beside == "TF-IDF: 60.0% (50.0% to 70.0%)"
 
 
 def test_an_agreement_that_was_not_measured_is_called_not_defined():
     judged = {key: value for key, value in METRICS["score_judgements"].items() if key != "spearman_ref_chrf"}
-    rows = list_results(METRICS | {"score_judgements": judged | {"unparsed": 0}}, CLASSES)["Answers, read by the judge"]
+    metrics = METRICS | {"score_judgements": judged | {"unparsed": 0}}
+    rows = list_results(metrics, CLASSES, {})["Answers, read by the judge"]
     assert rows[0].beside == "every reply was read"
     assert rows[1].figure.startswith("not defined")
 
@@ -277,17 +280,41 @@ def test_no_answer_is_both_among_the_best_and_the_worst(render: Callable[..., st
     assert [text.count(row["instruction"]) for row in answers] == [1] * 7
 
 
-def test_a_table_is_read_as_it_was_written(tmp_path: Path):
+def test_pretraining_that_went_on_is_shown_with_its_base_curve_and_samples(render: Callable[..., str]):
+    before = Page(render())
+    cards = CARDS | {"instruct": [CARDS["instruct"][0], CONTINUED, *CARDS["instruct"][1:]]}
+    page = Page(render(cards=cards))
+    assert len(page.addresses) == len(before.addresses) + 1
+    assert "the validation loss was 5.000 before and is 3.000 at the end." in " ".join(page.alts)
+    assert "Bits per byte1.250its base: 2.080" in page.text
+    assert f"step 300Now like {ATTACK}." in page.text
+    assert "its base" not in before.text
+
+
+def test_tables_and_predictions_are_read_as_they_were_written(tmp_path: Path):
     write_csv(tmp_path / "table.csv", PREDICTIONS, list(PREDICTIONS[0]))
-    assert read_table(tmp_path / "table.csv").to_dict("records") == PREDICTIONS
+    assert read_predictions(tmp_path / "table.csv", CLASSES).to_dict("records") == PREDICTIONS
 
 
 def test_classes_that_are_numbers_are_read_as_texts(tmp_path: Path):
     rows = [{"label": "0", "predicted": "01", "probability_0": 0.25, "text": "7"}]
     write_csv(tmp_path / "table.csv", rows, list(rows[0]))
-    assert read_table(tmp_path / "table.csv").to_dict("records") == rows
+    assert read_predictions(tmp_path / "table.csv", ["0"]).to_dict("records") == rows
 
 
-def test_a_missing_table_is_one_line_that_names_it(tmp_path: Path):
-    with pytest.raises(UserError, match=r"table\.csv is missing; run `dvc repro`"):
-        read_table(tmp_path / "table.csv")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"table\.csv is missing; run `dvc repro`"),
+        (b"", "table.csv cannot be read as CSV: No columns"),
+        (b"step,loss\n1,\xe9\n", "table.csv cannot be read as CSV: 'utf-8'"),
+        (b"step\n1\n", "table.csv has no column loss"),
+        (b"step,loss\n1,much\n", "table.csv cannot be read as CSV: could not convert string to float: 'much'"),
+        (b"step,loss\n1,2,3\n4,5\n6,7,8,9\n", "table.csv cannot be read as CSV"),
+    ],
+)
+def test_a_table_that_is_wrong_is_one_line_that_names_it(tmp_path: Path, content: bytes | None, message: str):
+    if content is not None:
+        (tmp_path / "table.csv").write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        read_table(tmp_path / "table.csv", {"step": int, "loss": float})

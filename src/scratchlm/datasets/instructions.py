@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from scratchlm.artifacts import read_json, read_jsonl, write_jsonl
+from scratchlm.artifacts import read_json, read_json_lines, write_jsonl
 from scratchlm.datasets.near_duplicates import near_duplicate_pairs
 from scratchlm.datasets.splits import cut
 from scratchlm.errors import UserError
@@ -55,24 +55,25 @@ def format_prompt(entry: Mapping[str, str]) -> str:
 def read_instructions(path: Path) -> list[Entry]:
     """Read a JSON array or JSON Lines of objects with instruction, output and, if any, input, and no other field."""
     is_array = path.is_file() and path.read_bytes().removeprefix(BOM_UTF8).lstrip().startswith(b"[")
-    entries = read_json(path) if is_array else read_jsonl(path)
-    read = [_read_entry(path, number, entry) for number, entry in enumerate(entries, start=1)]
+    entries = enumerate(read_json(path), start=1) if is_array else read_json_lines(path)
+    place = f"{path}, {'entry' if is_array else 'line'}"
+    read = [_read_entry(f"{place} {number}", entry) for number, entry in entries]
     if not read:
         raise UserError(f"{path} has no entries; make it again, or name another fetch_instructions.source.")
     return read
 
 
-def _read_entry(path: Path, number: int, entry: object) -> Entry:
+def _read_entry(place: str, entry: object) -> Entry:
     if not isinstance(entry, dict):
-        raise UserError(f"{path}, entry {number} is {json.dumps(entry)[:40]}, but it should be an object.")
+        raise UserError(f"{place} is {json.dumps(entry)[:40]}, but it should be an object.")
     read = {name: entry.get(name, "") for name in FIELDS}
     for name, value in read.items():
         if not isinstance(value, str):
-            raise UserError(f"{path}, entry {number}: {name} is {json.dumps(value)[:40]}, but it should be a text.")
+            raise UserError(f"{place}: {name} is {json.dumps(value)[:40]}, but it should be a text.")
         if name != "input" and not value.strip():
-            raise UserError(f"{path}, entry {number} has no {name}; add it, or remove the entry.")
+            raise UserError(f"{place} has no {name}; add it, or remove the entry.")
         if any("\ud800" <= character <= "\udfff" for character in value):  # JSON can write half of a pair alone
-            raise UserError(f"{path}, entry {number}: {name} is not valid Unicode; correct its \\ud... escapes.")
+            raise UserError(f"{place}: {name} is not valid Unicode; correct its \\ud... escapes.")
     return read
 
 

@@ -121,12 +121,12 @@ class TokenShards:
         self._token_totals, self._document_totals = (self._running_totals(key) for key in ("tokens", "documents"))
         self._known_ends: tuple[tuple[str, int] | None, np.ndarray] = (None, np.empty(0))
 
-    def check_tokenizer(self, tokenizer: Tokenizer) -> None:
-        """UserError unless it is the tokenizer whose tokens these are."""
+    def check_tokenizer(self, tokenizer: Tokenizer, owner: Path) -> None:
+        """UserError unless it, the one of the directory `owner`, is the tokenizer whose tokens these are."""
         if (ours := self.manifest["tokenizer_sha256"]) != tokenizer.sha256:
             raise UserError(
-                f"{self.directory} was made with the tokenizer {ours[:12]}..., not with {tokenizer.sha256[:12]}...; "
-                "run shard_corpus again."
+                f"{self.directory} was made with the tokenizer {ours[:12]}..., {owner} has {tokenizer.sha256[:12]}...; "
+                "run shard_corpus again, or name a model with the tokenizer of build_tokenizer."
             )
 
     def token_count(self, split: str) -> int:

@@ -105,10 +105,13 @@ def write_sms_spam(directory: Path, frames: Mapping[str, pd.DataFrame], classes:
 
 def read_classes(directory: Path) -> list[str]:
     """The names of the classes of a folder of `write_sms_spam`; the last of two is the positive one."""
-    return read_json(directory / CLASSES)
+    classes = read_json(directory / CLASSES)
+    if not isinstance(classes, list) or len(classes) < 2 or not all(isinstance(name, str) for name in classes):
+        raise UserError(f"{directory / CLASSES} is no list of the names of classes; run `dvc repro` to make it again.")
+    return classes
 
 
-def read_split(path: Path) -> pd.DataFrame:
+def read_split(path: Path, columns: Sequence[str] = ("label", "text")) -> pd.DataFrame:
     """Read a CSV of `write_sms_spam`, or one with more columns; a message such as `NA` stays a text."""
     if not path.is_file():
         raise UserError(f"{path} is missing; run `dvc repro` to make it.")
@@ -116,7 +119,7 @@ def read_split(path: Path) -> pd.DataFrame:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except ValueError as error:  # not UTF-8, no columns, or rows of several lengths
         raise UserError(f"{path} is no CSV in UTF-8: {error}; run `dvc repro` to make it again.") from None
-    if missing := {"label", "text"} - set(frame.columns):
+    if missing := set(columns) - set(frame.columns):
         raise UserError(f"{path} has no column {min(missing)}; run `dvc repro` to make it again.")
     return frame
 

@@ -93,7 +93,10 @@ def read_points(reply: str) -> float:
 
 def read_expectation(reply: str) -> float:
     """The expected score under the probabilities that a local judge gave to the digits 0 to 9; 9 counts as 100."""
-    probabilities = json.loads(reply)["digit_probabilities"]
+    try:
+        probabilities = [float(p) for p in json.loads(reply)["digit_probabilities"]]
+    except (ValueError, KeyError, TypeError):
+        raise UnreadableReplyError("it does not hold the probabilities of the ten digits") from None
     if not (total := math.fsum(probabilities)) > 0:
         raise UnreadableReplyError("no digit has a probability above 0")
     return math.fsum(digit * p for digit, p in enumerate(probabilities)) / total * 100 / 9

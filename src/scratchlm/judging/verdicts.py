@@ -73,7 +73,7 @@ def read_score(row: Mapping[str, Any]) -> float | None:
         raise UserError(
             f"item {row['id']} was judged by the rubric {row['rubric']!r}, which is not known; judge again."
         )
-    for reply in row["replies"]:
+    for reply in map(str, row["replies"]):
         try:
             return RUBRICS[row["rubric"]].read(reply)
         except UnreadableReplyError:

@@ -1,20 +1,19 @@
 """Pictures of what the stages measured, as PNG files whose bytes depend on nothing else."""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
-from matplotlib.ticker import MaxNLocator
-
-from scratchlm.artifacts import atomic_file
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 LEVEL_NAME = 8  # characters of the name of a class that fit beneath its column
-SIZE = (6, 3.5)  # inches: 720 pixels wide, of which a phone shows half
+SIZE = (5, 3)  # inches: a phone shows them 360 pixels wide, and then a text of 10 points has 10 pixels
+DPI = 144
 OURS, BESIDE = "#1f6feb", "#8c959f"
 
 
@@ -30,19 +29,24 @@ class Score:
 
 @dataclass(frozen=True)
 class Panel:
-    """Scores that stand beside each other, ours first, and the best that there could be, if there is such a value."""
+    """Scores that stand beside each other, ours first, and the best that there could be, if there is such a value.
+
+    `form` is how they are written, as in the table of results.
+    """
 
     title: str
     scores: Sequence[Score]
+    form: str
     limit: float | None = None
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG without date and version, atomically."""
+def figure_png(figure: Figure) -> bytes:
+    """A PNG without date and version."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
-    with atomic_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=120, metadata={"Software": None})
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
+    return png.getvalue()
 
 
 def temperature_figure(prompt: str, rows: Sequence[Mapping[str, Any]]) -> Figure:
@@ -53,7 +57,7 @@ def temperature_figure(prompt: str, rows: Sequence[Mapping[str, Any]]) -> Figure
     table = pd.DataFrame(rows)
     temperatures = table["temperature"].unique()
     tokens = [_visible(token) for token in table.loc[table["temperature"] == temperatures[0], "token"]]
-    figure = Figure((2.1 * len(temperatures) + 1.2, 0.26 * len(tokens) + 1.5), layout="constrained")
+    figure = Figure((1.35 * len(temperatures) + 1.1, 0.26 * len(tokens) + 1.4), layout="constrained")
     panels = figure.subplots(1, len(temperatures), sharex=True, sharey=True, squeeze=False)[0]
     for axes, temperature in zip(panels, temperatures, strict=True):
         shares = table.loc[table["temperature"] == temperature, "probability"].to_list()
@@ -63,7 +67,7 @@ def temperature_figure(prompt: str, rows: Sequence[Mapping[str, Any]]) -> Figure
             bars, [f"{share:.1%}" if share >= 0.001 else "< 0.1%" for share in shares], padding=3, fontsize="small"
         )
         axes.set_title(f"temperature {temperature:g}", fontsize="medium")
-        axes.set(xlim=(0, 1.3), xlabel="probability")  # room for the labels
+        axes.set(xlim=(0, 1.85), xlabel="probability")  # room for the labels
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         axes.spines[["top", "right"]].set_visible(False)
     # No mathtext: a token may hold a `$`.
@@ -94,7 +98,7 @@ def loss_figure(curve: pd.DataFrame, bigram_loss: float | None = None) -> Figure
 
 def classifier_figure(curve: pd.DataFrame) -> Figure:
     """Training and validation loss by step, and the validation accuracy beneath."""
-    figure = Figure((SIZE[0], 5), layout="constrained")
+    figure = Figure((SIZE[0], 4.4), layout="constrained")
     losses, accuracies = figure.subplots(2, sharex=True)
     _draw_losses(losses, curve)
     losses.set_xlabel("")
@@ -109,7 +113,7 @@ def confusion_figure(predictions: pd.DataFrame, classes: Sequence[str]) -> Figur
     """How many messages of each label (rows) were predicted to be of each class (columns)."""
     pairs = pd.crosstab(predictions["label"], predictions["predicted"])
     counts = pairs.reindex(index=list(classes), columns=list(classes), fill_value=0).to_numpy()
-    figure = Figure((4.5, SIZE[1]), layout="constrained")
+    figure = Figure((4, SIZE[1]), layout="constrained")
     axes = figure.subplots()
     axes.imshow(counts, cmap="Blues", vmin=0)
     for row in range(len(classes)):
@@ -152,7 +156,7 @@ def reliability_figure(reliability: pd.DataFrame) -> Figure:
 
     Rows of `confidence`, `accuracy`, `messages`.
     """
-    figure = Figure((4.5, SIZE[1]), layout="constrained")
+    figure = Figure((4, SIZE[1]), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--")
     axes.plot(reliability["confidence"], reliability["accuracy"], alpha=0.5)
@@ -190,11 +194,15 @@ def results_figure(panels: Sequence[Panel]) -> Figure:
             if score.low is not None and score.high is not None:
                 interval = [[score.value - score.low], [score.high - score.value]]
                 axes.errorbar(score.value, place, xerr=interval, color="black", capsize=3, linewidth=1.2)
-            axes.annotate(f"{score.value:.3g}", (end, place), (6, 0), textcoords="offset points", va="center")
+            axes.annotate(
+                format(score.value, panel.form), (end, place), (6, 0), textcoords="offset points", va="center"
+            )
         axes.set(xlim=(0, 1.12 * (panel.limit or max(ends))), ylim=(len(panel.scores) - 0.4, -0.6))
         axes.set_title(panel.title, loc="left", size="medium", weight="bold")
         axes.set_yticks(range(len(panel.scores)), [score.name for score in panel.scores])
         axes.xaxis.set_major_locator(MaxNLocator(5))
+        if panel.form.endswith("%"):
+            axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.tick_params(axis="y", length=0)
     return figure
 

@@ -1,7 +1,7 @@
 """The README.md of a model directory: what it is, from which data and parameters it came, and what was measured."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,12 @@ from typing import Any
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from scratchlm.artifacts import evenly_spaced
 from scratchlm.errors import UserError
 from scratchlm.params import Schema
 
 CARD = "README.md"
+RECORDED_EVALUATIONS, RECORDED_SAMPLES = 20, 6  # of a training that the lineage carries on
 PACKAGES = ("torch", "numpy", "tokenizers", "safetensors")
 HUB_NAMES = {
     "data/gpt2/124M": "openai-community/gpt2",
@@ -31,13 +33,22 @@ HUB_METRICS = {
 
 
 def model_card(
-    title: str, stage: str, config: Schema, metrics: Mapping[str, Any], lineage: Mapping[str, str], task: str
+    title: str,
+    stage: str,
+    config: Schema,
+    metrics: Mapping[str, Any],
+    lineage: Mapping[str, str],
+    task: str,
+    max_tokens: int,
+    training: Mapping[str, Any] | None = None,
 ) -> str:
     """Markdown with the metadata block of a Hugging Face model card; `lineage` names each input and its sha256.
 
-    What the card of an input that is a model directory says of its own lineage is carried on.
+    `max_tokens` is what the model reads at most. What the card of an input that is a model directory says of its own
+    lineage is carried on; so is the `training_record` of a stage that the report cannot depend on.
     """
     step = {"title": title, "stage": stage, "read": dict(lineage), "made_with": made_with()}
+    step |= {} if training is None else {"training": training}
     steps = [step, *(earlier for name in lineage for earlier in read_lineage(Path(name) / CARD))]
     params = flatten(config.model_dump())
     environment = Environment(
@@ -57,7 +68,23 @@ def model_card(
         metrics=metrics,
         steps=steps,
         task=task,
+        max_tokens=max_tokens,
     )
+
+
+def training_record(
+    metrics: Mapping[str, float], rows: Sequence[Mapping[str, float]], samples: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Losses before and after, the curve at a few steps, and the samples at fewer, in what YAML can hold."""
+    steps = evenly_spaced(sorted({row["step"] for row in samples}), RECORDED_SAMPLES)
+    return {
+        "metrics": {name: value for name, value in metrics.items() if name.removeprefix("base_").startswith("val_")},
+        "curve": [
+            {name: row[name] for name in ("step", "train_loss", "val_loss")}
+            for row in evenly_spaced(rows, RECORDED_EVALUATIONS)
+        ],
+        "samples": [dict(row) for row in samples if row["step"] in steps],
+    }
 
 
 def read_lineage(card: Path) -> list[dict[str, Any]]:

@@ -82,6 +82,11 @@ def lineage_tree(cards: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Step]
     return roots
 
 
+def recorded_trainings(cards: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Mapping[str, Any]]:
+    """The records that steps of the lineage carry of their training, by the step's title: pretraining continued."""
+    return {step["title"]: step["training"] for steps in cards.values() for step in steps if "training" in step}
+
+
 def versions(cards: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[str]]:
     """The packages that computed the models, each with every version that did."""
     found: dict[str, set[str]] = {}

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +10,26 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from scratchlm.errors import UserError
-from scratchlm.reporting.figures import Panel, Score
+from scratchlm.reporting.figures import figure_png, loss_figure
 from scratchlm.reporting.model_card import flatten
-from scratchlm.reporting.provenance import changed_params, lineage_tree, source_files, versions
+from scratchlm.reporting.provenance import changed_params, lineage_tree, recorded_trainings, source_files, versions
 from scratchlm.reporting.published import comparable
+from scratchlm.reporting.results import list_results
 
+DATA_STAGES = ("fetch_sms_spam", "prepare_sms_spam", "fetch_instructions", "prepare_instructions", "fetch_corpus")
+TOKEN_STAGES = ("build_tokenizer", "shard_corpus")
+CLASSIFIER_STAGES = ("score_sms_baselines", "finetune_classifier", "compare_classifiers")
+MODEL_STAGES = ("fit_bigram", "pretrain", *CLASSIFIER_STAGES, "finetune_instruct")
+ANSWER_STAGES = ("generate_responses", "score_references", "judge_responses", "score_judgements")
+STAGES = DATA_STAGES + TOKEN_STAGES + MODEL_STAGES + ANSWER_STAGES  # whose metrics are shown
+ANSWER_SCORES = {"id": int, "ref_chrf": float}
+SAMPLE = {"step": int, "prompt": str, "text": str}
+CONTINUATION = {"temperature": float, "prompt": str, "text": str}
 SHOWN_PREDICTIONS = 10
 SHOWN_ANSWERS = 5
 SHOWN_STEPS = 6
 
 Metrics = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Result:
-    """A row of the table of results: what was measured, the figure with its interval, and what stands beside it."""
-
-    name: str
-    figure: str
-    beside: str = ""
 
 
 def render_report(
@@ -39,7 +39,7 @@ def render_report(
     metrics: Mapping[str, Metrics],
     corpus: Sequence[Mapping[str, Any]],
     cards: Mapping[str, Sequence[Mapping[str, Any]]],
-    figures: Mapping[str, Path],
+    figures: Mapping[str, bytes],
     samples: Mapping[str, Sequence[Mapping[str, Any]]],
     continuations: Sequence[Mapping[str, Any]],
     predictions: pd.DataFrame,
@@ -60,17 +60,26 @@ def render_report(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    continued = recorded_trainings(cards)
     return environment.get_template("report.html.j2").render(
         params=params,
         params_yaml=yaml.safe_dump(params, sort_keys=False, allow_unicode=True),
         changed=changed_params(params, sample_params),
         metrics=metrics,
-        results=list_results(metrics, classes),
+        results=list_results(metrics, classes, {title: each["metrics"] for title, each in continued.items()}),
         published=comparable(flatten(params)),
         files=source_files(params, metrics, corpus),
         lineage=lineage_tree(cards),
         versions=versions(cards),
-        figures={name: embed_png(path) for name, path in figures.items()},
+        figures={name: embed_png(png) for name, png in figures.items()},
+        continued={
+            title: {
+                "metrics": training["metrics"],
+                "figure": embed_png(figure_png(loss_figure(pd.DataFrame(training["curve"])))),
+                "samples": spread_samples(training["samples"]),
+            }
+            for title, training in continued.items()
+        },
         samples={model: spread_samples(rows) for model, rows in samples.items()},
         continuations=continuations,
         right=surest_predictions(predictions, right=True),
@@ -80,19 +89,32 @@ def render_report(
     )
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV of `write_csv`: texts such as `NA` or `1` and lone carriage returns stay as they are."""
+def read_table(path: Path, columns: Mapping[str, type]) -> pd.DataFrame:
+    """Read a CSV of `write_csv` with at least these columns; UserError names the file, and what it lacks.
+
+    Texts such as `NA` or `1` and lone carriage returns stay as they are.
+    """
+    types: Any = dict(columns)
     try:
-        return pd.read_csv(
-            path, keep_default_na=False, lineterminator="\n", dtype={"label": str, "predicted": str, "text": str}
-        )
+        table = pd.read_csv(path, keep_default_na=False, lineterminator="\n", dtype=types)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
+    except ValueError as error:  # not UTF-8, no columns, rows of several lengths, or a text where a number should be
+        raise UserError(f"{path} cannot be read as CSV: {error}; run `dvc repro` to make it again.") from None
+    if missing := sorted(columns.keys() - set(table.columns)):
+        raise UserError(f"{path} has no column {missing[0]}; run `dvc repro` to make it again.")
+    return table
 
 
-def embed_png(path: Path) -> str:
+def read_predictions(path: Path, classes: Sequence[str]) -> pd.DataFrame:
+    """The test messages with label, predicted class, and the probability of each class."""
+    columns = {"label": str, "predicted": str, **{f"probability_{name}": float for name in classes}, "text": str}
+    return read_table(path, columns)
+
+
+def embed_png(png: bytes) -> str:
     """A PNG file as a data URI."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def surest_predictions(predictions: pd.DataFrame, right: bool) -> list[dict[str, Any]]:
@@ -114,127 +136,3 @@ def spread_samples(samples: Sequence[Mapping[str, Any]]) -> dict[str, list[Mappi
     for row in samples:
         by_prompt.setdefault(row["prompt"], []).append(row)
     return {prompt: rows[::-1][:: -(-len(rows) // SHOWN_STEPS)][::-1] for prompt, rows in by_prompt.items()}
-
-
-def result_panels(metrics: Mapping[str, Metrics]) -> list[Panel]:
-    """What the figure of results shows: ours first, then what stands beside it."""
-    ours, bars = metrics["finetune_classifier"], metrics["score_sms_baselines"]
-    messages = [
-        _score("GPT, fine-tuned", ours, "accuracy"),
-        _score("TF-IDF", bars, "tfidf_accuracy"),
-        _score("GPT, untuned", bars, "zero_shot_accuracy"),
-    ]
-    text = [
-        _score("GPT", metrics["pretrain"], "val_bits_per_byte"),
-        _score("bigrams", metrics["fit_bigram"], "val_bits_per_byte"),
-    ]
-    answers = [_score("GPT, fine-tuned", metrics["score_references"], "ref_chrf")]
-    return [
-        Panel("Test messages: accuracy", messages, limit=1.0),
-        Panel("Validation text: bits per byte, less is better", text),
-        Panel("Answers: chrF++ against the references", answers, limit=100.0),
-    ]
-
-
-def _score(name: str, scores: Metrics, key: str) -> Score:
-    return Score(name, scores[key], scores.get(f"{key}_low"), scores.get(f"{key}_high"))
-
-
-def list_results(metrics: Mapping[str, Metrics], classes: Sequence[str]) -> dict[str, list[Result]]:
-    """The table of results by the job that was measured, each figure beside its interval and its baselines."""
-    return {
-        "Classification, on the test messages": [
-            *_classifier_results(metrics["finetune_classifier"], metrics["score_sms_baselines"], classes),
-            _paired_result(metrics["compare_classifiers"]),
-        ],
-        "Pretraining, on the validation tokens": _pretraining_results(metrics["pretrain"], metrics["fit_bigram"]),
-        "Answers, against the reference answers": _answer_results(metrics["score_references"]),
-        "Answers, read by the judge": _judge_results(metrics["score_judgements"]),
-    }
-
-
-def with_interval(scores: Metrics, key: str, form: str) -> str:
-    """A figure, and its 95 % interval if it was measured with one."""
-    text = format(scores[key], form)
-    if f"{key}_low" in scores:
-        text += f" ({scores[f'{key}_low']:{form}} to {scores[f'{key}_high']:{form}})"
-    return text
-
-
-def _classifier_results(ours: Metrics, baselines: Metrics, classes: Sequence[str]) -> list[Result]:
-    negative, positive = classes[0], classes[-1]
-    names = {
-        "accuracy": ("Accuracy", ".1%"),
-        "f1": (f"F1 of {positive}", ".3f"),
-        "precision": (f"Precision of {positive}", ".1%"),
-        "recall": (f"Recall of {positive}", ".1%"),
-        "roc_auc": ("ROC AUC", ".3f"),
-        "average_precision": ("Average precision", ".3f"),
-        "false_positive_rate": (f"Unused {negative} taken for {positive}", ".1%"),
-        "macro_f1": ("F1, mean over the classes", ".3f"),
-        "macro_roc_auc": ("ROC AUC, each class against the rest, mean", ".3f"),
-        **{f"precision_{label}": (f"Precision of {label}", ".1%") for label in classes},
-        **{f"recall_{label}": (f"Recall of {label}", ".1%") for label in classes},
-        "expected_calibration_error": ("Expected calibration error", ".3f"),
-        "brier_score": ("Brier score", ".3f"),
-    }
-    bars = {"tfidf": "TF-IDF", "zero_shot": "untuned, asked in words", "majority": "larger class"}
-    return [
-        Result(
-            name,
-            with_interval(ours, key, form),
-            "; ".join(
-                f"{bar}: {with_interval(baselines, f'{prefix}_{key}', form)}"
-                for prefix, bar in bars.items()
-                if f"{prefix}_{key}" in baselines
-            ),
-        )
-        for key, (name, form) in names.items()
-        if key in ours
-    ]
-
-
-def _paired_result(differences: Metrics) -> Result:
-    untuned = with_interval(differences, "difference_to_zero_shot", "+.1%")
-    return Result(
-        "Accuracy minus that of TF-IDF",
-        with_interval(differences, "difference_to_tfidf", "+.1%"),
-        f"minus that of the untuned model: {untuned}; both paired by message",
-    )
-
-
-def _pretraining_results(ours: Metrics, bigram: Metrics) -> list[Result]:
-    names = {
-        "val_loss": ("Loss, nats a token", ".3f"),
-        "val_perplexity": ("Perplexity", ",.1f"),
-        "val_bits_per_byte": ("Bits per byte", ".3f"),
-    }
-    return [
-        Result(name, format(ours[key], form), f"bigrams: {bigram[key]:{form}}") for key, (name, form) in names.items()
-    ]
-
-
-def _answer_results(references: Metrics) -> list[Result]:
-    names = {
-        "ref_chrf": ("chrF++, 0 to 100", ".1f"),
-        "ref_rouge_l": ("ROUGE-L, 0 to 1", ".3f"),
-        "ref_exact_match": ("Exactly the reference", ".1%"),
-        "ref_empty": ("Empty", ".1%"),
-        "ref_repetition": ("Repeats itself", ".1%"),
-    }
-    return [Result(name, with_interval(references, key, form)) for key, (name, form) in names.items()]
-
-
-def _judge_results(judged: Metrics) -> list[Result]:
-    score = f"{judged['score']:.1f} ({judged['score_ci_low']:.1f} to {judged['score_ci_high']:.1f})"
-    bounds = "every reply was read"
-    if judged["unparsed"]:
-        low, high = judged["score_low"], judged["score_high"]
-        bounds = f"{low:.1f} if the {judged['unparsed']} unparsed replies count 0, {high:.1f} if they count 100"
-    agreement = "not defined: one of them is constant"
-    if "spearman_ref_chrf" in judged:
-        agreement = format(judged["spearman_ref_chrf"], ".2f")
-    return [
-        Result("Score, 0 to 100", score, bounds),
-        Result("Rank agreement with chrF++", agreement, "Spearman's: 1 is the same order, 0 none in common"),
-    ]

@@ -56,8 +56,9 @@ def _show_tokens(directory: Path, samples: int) -> Iterator[str]:
         for shard in shards.shards[split]:
             counts = f"{shard['documents']:,} documents, {shard['tokens']:,} tokens"
             yield f"  {shard['file']}: {counts} of {shard['source']}"
-    tokenizer = load_tokenizer(directory.resolve().with_name("tokenizer"))
-    shards.check_tokenizer(tokenizer)
+    folder = directory.resolve().with_name("tokenizer")
+    tokenizer = load_tokenizer(folder)
+    shards.check_tokenizer(tokenizer, folder)
     for split in SPLITS:
         for index in _spread(shards.document_count(split), samples):
             yield f"document {index + 1:,} of {split}, from {shards.document_source(split, index)}:"

@@ -73,7 +73,7 @@ class MessageClassifier:
         seed: int,
         train_split: pd.DataFrame,
     ) -> None:
-        check_length(config, trunk, "finetune_classifier")
+        check_length(config.max_tokens, "finetune_classifier.max_tokens", trunk, config.base)
         self.tokenizer, self.classes, self.config, self.seed = tokenizer, classes, config, seed
         self.train_split = train_split
         self.padded_length = self._padded_length(trunk)

@@ -7,7 +7,6 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from scratchlm.datasets.shards import TokenShards
 from scratchlm.datasets.tokenizers import Tokenizer
-from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT
 from scratchlm.models.lora import LoRAConfig, add_lora
 from scratchlm.models.trainable import GPTPart, set_trainable
@@ -40,20 +39,6 @@ class ContinuedPretrainingConfig(TokenTrainingConfig):
         if info.data.get("base") in names:
             raise ValueError("must not hold the base, which it would overwrite")
         return names
-
-
-def check_base(config: ContinuedPretrainingConfig, base: GPT, tokenizer: Tokenizer, shards: TokenShards) -> None:
-    """UserError unless the base can read the shards: in its own tokens, in windows of `seq_len`."""
-    if (ours := shards.manifest["tokenizer_sha256"]) != tokenizer.sha256:
-        raise UserError(
-            f"data/models/{config.base} has the tokenizer {tokenizer.sha256[:12]}..., {shards.directory} was made with "
-            f"{ours[:12]}...; change continue_pretraining.base, or build_tokenizer so that both have the same."
-        )
-    if config.seq_len > base.config.context_length:
-        raise UserError(
-            f"seq_len {config.seq_len} exceeds the {base.config.context_length} positions of "
-            f"data/models/{config.base}; lower continue_pretraining.seq_len."
-        )
 
 
 def continue_pretraining(

@@ -1,4 +1,4 @@
-"""What both fine-tunings share: their parameters, and the check that texts fit the base."""
+"""What both fine-tunings share: their parameters; and the check that what trains on a base fits into its context."""
 
 from pydantic import Field
 
@@ -19,10 +19,10 @@ class FinetuningConfig(LoopConfig):
     max_tokens: int = Field(gt=0)
 
 
-def check_length(config: FinetuningConfig, base: GPT, stage: str) -> None:
-    """UserError if `max_tokens` is more than the base can read."""
-    if config.max_tokens > base.config.context_length:
+def check_length(length: int, param: str, base: GPT, name: str) -> None:
+    """UserError if the parameter asks for more tokens at a time than the base of this name can read."""
+    if length > base.config.context_length:
         raise UserError(
-            f"max_tokens {config.max_tokens} exceeds the {base.config.context_length} positions of "
-            f"data/models/{config.base}; lower {stage}.max_tokens."
+            f"{param.split('.')[-1]} {length} exceeds the {base.config.context_length} positions of "
+            f"data/models/{name}; lower {param}."
         )

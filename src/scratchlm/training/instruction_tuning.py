@@ -91,7 +91,7 @@ class InstructionTuning:
         tokenizer: Tokenizer,
         splits: Mapping[str, Sequence[Entry]],
     ) -> None:
-        check_length(config, base, "finetune_instruct")
+        check_length(config.max_tokens, "finetune_instruct.max_tokens", base, config.base)
         self.config, self.model, self.tokenizer = config, base, tokenizer
         if config.train == "lora":
             add_lora(base, config.lora, config.seed)
