@@ -6,7 +6,7 @@ import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import nn
 
-from scratchlm.models.gpt import GPT, INIT_STD
+from scratchlm.models.gpt import GPT, INIT_STD, Block
 from scratchlm.params import Schema
 
 Position = Literal["last", "last_padded", "first", "mean"]
@@ -41,28 +41,48 @@ class GPTClassifier(nn.Module):
         self.readout = readout or Readout()
         self.score = nn.Linear(trunk.config.n_embd, n_classes, bias=False)
 
-    def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Logits (B, K) of `tokens` (B, T), of which the first `lengths` (B,) of each row are text, the rest padding.
+    def forward(self, inputs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Logits (B, K) of tokens (B, T), of which the first `lengths` (B,) of each row are text, the rest padding.
 
         The padding cannot reach a real token: causal attention does not look ahead, and without it padding is masked.
         """
-        columns = torch.arange(tokens.shape[1], device=tokens.device)  # (T,)
-        real = columns < lengths[:, None]  # (B, T)
-        hidden = self.trunk.hidden(tokens, mask=None if self.readout.causal else real[:, None, None])  # (B, T, C)
-        return self.score(self._read(hidden, real, lengths))  # (B, K)
+        return self.score(self.read(self.trunk.embed(inputs), lengths))  # (B, K)
 
-    def _read(self, hidden: torch.Tensor, real: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """What the head classifies, (B, C)."""
+    def read(self, x: torch.Tensor, lengths: torch.Tensor, first_block: int = 0) -> torch.Tensor:
+        """What the head classifies, (B, C), of what the block `first_block` reads.
+
+        Where that is one column, the last block computes no other.
+        """
+        columns = torch.arange(x.shape[1], device=x.device)  # (T,)
+        real = columns < lengths[:, None]  # (B, T)
+        for block in self.trunk.h[first_block:-1]:
+            x = block(x, mask=self.attention_mask(x, lengths))
+        last = self.trunk.h[-1]
+        assert isinstance(last, Block)
+        column = self._column(x, lengths)
+        if column is not None:
+            visible = columns <= column[:, None] if self.readout.causal else real
+            return self.trunk.ln_f(last.read(x, column, visible))
+        hidden = self.trunk.ln_f(last(x, mask=self.attention_mask(x, lengths)))  # (B, T, C)
+        return torch.where(real[..., None], hidden, 0.0).sum(dim=1) / lengths[:, None]
+
+    def attention_mask(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor | None:
+        """What the columns attend to, (B, 1, 1, T); None is causal attention."""
+        columns = torch.arange(x.shape[1], device=x.device)  # (T,)
+        return None if self.readout.causal else (columns < lengths[:, None])[:, None, None]
+
+    def _column(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor | None:
+        """The column (B,) of each row that is classified; None if all are."""
         match self.readout.position:
             case "last":
-                return hidden[torch.arange(len(hidden), device=hidden.device), lengths - 1]
+                return lengths - 1
             case "last_padded":
-                assert hidden.shape[1] == self.readout.padded_length
-                return hidden[:, -1]
+                assert x.shape[1] == self.readout.padded_length
+                return torch.full_like(lengths, x.shape[1] - 1)
             case "first":
-                return hidden[:, 0]
+                return torch.zeros_like(lengths)
             case "mean":
-                return torch.where(real[..., None], hidden, 0.0).sum(dim=1) / lengths[:, None]
+                return None
 
     @torch.no_grad()
     def init_head(self, seed: int) -> None:

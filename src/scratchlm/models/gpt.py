@@ -86,6 +86,10 @@ class Projection(nn.Module):
         self.weight = nn.Parameter(torch.zeros(n_in, n_out))
         self.bias = nn.Parameter(torch.zeros(n_out))
 
+    def matrix(self) -> torch.Tensor:
+        """What x is multiplied by, (in, out)."""
+        return self.weight
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return linear(x, self.weight.T, self.bias)
 
@@ -109,6 +113,21 @@ class CausalSelfAttention(nn.Module):
         dropout = self.attn_dropout.p if self.training else 0.0
         y = attention(query, key, value, mask, dropout)  # (B, H, T, D)
         return self.resid_dropout(self.c_proj(y.transpose(1, 2).flatten(-2)))  # (B, T, C)
+
+    def read(self, x: torch.Tensor, reader: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """What one column of each row, `reader` (B, C), gathers from x (B, T, C) where `mask` (B, T) is true, (B, C).
+
+        One query needs no keys and values of every column: q (x Wk)^T = (q Wk^T) x^T and p (x Wv) = (p x) Wv. The bias
+        of the keys adds the same to all scores of a head.
+        """
+        heads = (3, self.n_head, -1)
+        w_query, w_key, w_value = self.c_attn.matrix().unflatten(1, heads).unbind(dim=1)  # each (C, H, D)
+        b_query, _, b_value = self.c_attn.bias.unflatten(0, heads)  # each (H, D)
+        query = torch.einsum("bc,chd->bhd", reader, w_query) + b_query
+        scores = torch.einsum("bhd,chd->bhc", query, w_key) @ x.mT / math.sqrt(query.shape[-1])  # (B, H, T)
+        weights = self.attn_dropout(scores.masked_fill(~mask[:, None], -torch.inf).softmax(dim=-1))
+        y = torch.einsum("bhc,chd->bhd", weights @ x, w_value) + b_value * weights.sum(dim=-1, keepdim=True)
+        return self.resid_dropout(self.c_proj(y.flatten(1)))  # (B, C)
 
 
 class MLP(nn.Module):
@@ -139,6 +158,12 @@ class Block(nn.Module):
         x = x + self.attn(self.ln_1(x), cache, mask)  # (B, T, C)
         return x + self.mlp(self.ln_2(x))  # (B, T, C)
 
+    def read(self, x: torch.Tensor, column: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """What `forward` gives for one `column` (B,) of each row, which attends where `mask` (B, T) is true, (B, C)."""
+        one = x[torch.arange(len(x), device=x.device), column]  # (B, C)
+        one = one + self.attn.read(self.ln_1(x), self.ln_1(one), mask)
+        return one + self.mlp(self.ln_2(one))
+
 
 class GPT(nn.Module):
     """A decoder-only transformer whose output layer is its token embedding.
@@ -167,6 +192,17 @@ class GPT(nn.Module):
         `mask`, which broadcasts to (B, H, T, T) and is no companion of `cache`, is true where a column may attend to
         another; it takes the place of causal attention.
         """
+        x = self.embed(tokens, cache)  # (B, T, C)
+        if cache is not None:
+            mask = cache.mask(tokens.shape[1])
+        for block in self.h:
+            x = block(x, cache, mask)  # (B, T, C)
+        if cache is not None:
+            cache.length += tokens.shape[1]
+        return self.ln_f(x)  # (B, T, C)
+
+    def embed(self, tokens: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
+        """What the first block reads, (B, T, C); UserError if the tokens do not fit into the context."""
         count = tokens.shape[1]
         end = count if cache is None else cache.length + count
         if end > self.config.context_length:
@@ -175,14 +211,7 @@ class GPT(nn.Module):
                 "shorten the text or use a model with a longer context."
             )
         positions = torch.arange(count, device=tokens.device) if cache is None else cache.positions(count)
-        if cache is not None:
-            mask = cache.mask(count)
-        x = self.drop(self.wte(tokens) + self.wpe(positions))  # (B, T, C)
-        for block in self.h:
-            x = block(x, cache, mask)  # (B, T, C)
-        if cache is not None:
-            cache.length = end
-        return self.ln_f(x)  # (B, T, C)
+        return self.drop(self.wte(tokens) + self.wpe(positions))  # (B, T, C)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Logits (..., V) of hidden states (..., C)."""

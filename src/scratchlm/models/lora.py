@@ -39,13 +39,16 @@ class LoRAProjection(Projection):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x) + self.config.alpha / self.config.r * (x @ self.lora_A.T @ self.lora_B.T)
 
+    def matrix(self) -> torch.Tensor:
+        update = self.config.alpha / self.config.r * (self.lora_B @ self.lora_A)  # (out, in)
+        return self.weight + update.T  # (in, out)
+
     def merged(self) -> Projection:
         """A plain projection that computes the same."""
         n_in, n_out = self.weight.shape
         merged = Projection(n_in, n_out).to(self.weight)
-        update = self.config.alpha / self.config.r * (self.lora_B @ self.lora_A)  # (out, in)
         with torch.no_grad():
-            merged.weight.copy_(self.weight + update.T)
+            merged.weight.copy_(self.matrix())
             merged.bias.copy_(self.bias)
         return merged
 

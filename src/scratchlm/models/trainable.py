@@ -27,13 +27,19 @@ def set_trainable(model: GPT | GPTClassifier, part: Part) -> list[str]:
     for name, parameter in model.named_parameters():
         is_lora = part == "lora" and ".lora_" in name
         parameter.requires_grad = is_lora or name.removeprefix("trunk.").startswith(prefixes)
-    for block in trunk.h:
-        if any(parameter.requires_grad for parameter in block.parameters()):
-            break
+    for block in trunk.h[: count_frozen_blocks(trunk)]:
         _disable_dropout(trunk.drop, block)
     trainable = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     assert trainable, f"{part} is no part of this {type(model).__name__}"
     return trainable
+
+
+def count_frozen_blocks(trunk: GPT) -> int:
+    """How many blocks stand below all that trains; 0 if an embedding does."""
+    if trunk.wte.weight.requires_grad:
+        return 0
+    trains = [any(parameter.requires_grad for parameter in block.parameters()) for block in trunk.h]
+    return trains.index(True) if any(trains) else len(trains)
 
 
 def _prefixes(part: Part, n_layer: int) -> tuple[str, ...]:
