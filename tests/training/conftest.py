@@ -120,8 +120,8 @@ class ByteTokenizer:
         return bytes(token for token in ids if token < 256).decode(errors="replace")
 
 
-def byte_model(seed: int = 1, context_length: int = 256) -> GPT:
-    config = GPTConfig(n_layer=2, n_head=2, n_embd=16, context_length=context_length, vocab_size=257, dropout=0.0)
+def byte_model(seed: int = 1, context_length: int = 256, n_layer: int = 2) -> GPT:
+    config = GPTConfig(n_layer=n_layer, n_head=2, n_embd=16, context_length=context_length, vocab_size=257, dropout=0.0)
     model = GPT(config)
     model.init_weights(seed)
     return model

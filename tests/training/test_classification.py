@@ -96,10 +96,11 @@ def test_what_is_frozen_keeps_every_bit(tmp_path: Path, part: str, moved: tuple[
         assert torch.equal(tensor, before[name]) != any(prefix in name for prefix in moved), name
 
 
-def test_a_stopped_fine_tuning_ends_with_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    whole = classifier("all", dropout=0.0)
+@pytest.mark.parametrize("part", ["all", "last_block", "head"])
+def test_a_stopped_fine_tuning_ends_with_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str):
+    whole = classifier(part, dropout=0.0)
     fit(whole, tmp_path / "whole")
-    stopped = classifier("all")
+    stopped = classifier(part)
     calls = 0
 
     def predict(*arguments: object) -> dict[str, float]:
@@ -111,7 +112,7 @@ def test_a_stopped_fine_tuning_ends_with_the_same_bits(tmp_path: Path, monkeypat
         patch.setattr("scratchlm.training.classification.evaluate_classes", predict)
         with pytest.raises(KeyboardInterrupt):
             fit(stopped, tmp_path / "stopped")
-    resumed = classifier("all")
+    resumed = classifier(part)
     fit(resumed, tmp_path / "stopped")
     assert calls == 1
     for name, tensor in whole.model.state_dict().items():

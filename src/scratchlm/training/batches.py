@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from scratchlm.datasets.shards import TokenShards
 from scratchlm.errors import UserError
@@ -23,10 +24,17 @@ class Batch:
     tokens: torch.Tensor  # (B, T)
     targets: torch.Tensor
     lengths: torch.Tensor  # (B,)
+    features: torch.Tensor | None = None  # (B, T, C)
+
+    @property
+    def inputs(self) -> torch.Tensor:
+        """What the model reads: features if there are any, else tokens."""
+        return self.tokens if self.features is None else self.features
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        return Batch(self.tokens.to(device), self.targets.to(device), self.lengths.to(device))
+        features = None if self.features is None else self.features.to(device)
+        return Batch(self.tokens.to(device), self.targets.to(device), self.lengths.to(device), features)
 
 
 class Batches(Protocol):
@@ -94,10 +102,14 @@ def _epoch_order(seed: int, epoch: int, windows: int, seq_len: int) -> tuple[int
 
 @dataclass(frozen=True)
 class Example:
-    """One fine-tuning example: its tokens, and as target a class or one next token a position (-100 where none)."""
+    """One fine-tuning example: its tokens, and as target a class or one next token a position (-100 where none).
+
+    `features` are what frozen blocks give for the tokens, where that is kept.
+    """
 
     tokens: Sequence[int]
     target: int | Sequence[int]
+    features: torch.Tensor | None = None  # (T, C)
 
     @property
     def target_count(self) -> int:
@@ -171,14 +183,19 @@ def _bucketed_order(seed: int, epoch: int, lengths: tuple[int, ...], batch_size:
 
 
 def collate(examples: Sequence[Example], pad_id: int, padded_length: int | None = None) -> Batch:
-    """Pad tokens and token targets at the right to the longest example, or to `padded_length` columns."""
+    """Pad tokens and token targets at the right to the longest example, or to `padded_length` columns.
+
+    Features are padded with zeros to those with most columns.
+    """
     columns = padded_length or max(len(example.tokens) for example in examples)
     lengths = torch.tensor([len(example.tokens) for example in examples])
     tokens = torch.full((len(examples), columns), pad_id)
     for row, example in enumerate(examples):
         tokens[row, : len(example.tokens)] = torch.tensor(example.tokens)
     if isinstance(examples[0].target, int):
-        return Batch(tokens, torch.tensor([example.target for example in examples]), lengths)
+        features = [example.features for example in examples if example.features is not None]
+        padded = pad_sequence(features, batch_first=True) if features else None  # (B, T, C)
+        return Batch(tokens, torch.tensor([example.target for example in examples]), lengths, padded)
     targets = torch.full((len(examples), columns), IGNORED)
     for row, example in enumerate(examples):
         targets[row, : len(example.tokens)] = torch.tensor(example.target)

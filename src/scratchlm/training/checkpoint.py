@@ -89,13 +89,21 @@ def load_best(folder: Path, model: nn.Module, step: int) -> None:
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
-    """Write all parameters of a model to a safetensors file."""
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, path)
+    """Write the parameters that train to a safetensors file."""
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in _trainable(model).items()}, path)
 
 
+@torch.no_grad()
 def load_weights(path: Path, model: nn.Module) -> None:
-    """Copy a safetensors file of all parameters into the model."""
-    model.load_state_dict(load_file(path))
+    """Copy a safetensors file of the parameters that train into the model."""
+    saved, parameters = load_file(path), _trainable(model)
+    assert saved.keys() == parameters.keys()
+    for name, tensor in saved.items():
+        parameters[name].copy_(tensor)
+
+
+def _trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def _checkpoints(folder: Path) -> list[Path]:

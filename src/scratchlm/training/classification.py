@@ -14,12 +14,13 @@ from scratchlm.datasets.tokenizers import Tokenizer
 from scratchlm.models.classifier import GPTClassifier, Position, Readout
 from scratchlm.models.gpt import GPT
 from scratchlm.models.lora import add_lora
-from scratchlm.models.trainable import Part, set_trainable
+from scratchlm.models.trainable import Part, count_frozen_blocks, set_trainable
 from scratchlm.training.batches import Example, ExampleBatches
 from scratchlm.training.checkpoint import Progress
 from scratchlm.training.device import pick_device
 from scratchlm.training.evaluation import evaluate_classes, predict_classes
 from scratchlm.training.finetuning import FinetuningConfig, check_length
+from scratchlm.training.frozen_trunk import TopClassifier, add_features
 from scratchlm.training.loop import LoopConfig, TrainingConfig, train
 from scratchlm.training.losses import balanced_class_weights, classification_loss
 from scratchlm.training.memory import check_memory
@@ -108,10 +109,10 @@ class MessageClassifier:
     def fit(self, val_split: pd.DataFrame, folder: Path) -> tuple[Progress, dict[str, float]]:
         """Train, resuming from `folder`; return what was recorded and the run's speed."""
         config, pad_id = self.config, self.tokenizer.eot_id
-        rows, columns = config.micro_batch_size, self.padded_length or self.max_tokens
-        check_memory("finetune_classifier", self.model, pick_device(), rows, columns, config.precision)
+        both = [self.examples(split) for split in (self.train_split, val_split)]
+        model, (examples, validation) = self.split_off_frozen(*both)
         batches = ExampleBatches(
-            self.examples(self.train_split),
+            examples,
             config.batch_size,
             config.micro_batch_size,
             self.seed,
@@ -120,13 +121,24 @@ class MessageClassifier:
             mixed_lengths=config.padding != "none",
         )
         loss_fn = partial(classification_loss, class_weights=self._class_weights(self.train_split))
-        validation = self.examples(val_split)
 
         def evaluate(model: GPTClassifier) -> dict[str, float]:
             return evaluate_classes(model, validation, config.micro_batch_size, pad_id)
 
         steps = config.epochs * batches.steps_per_epoch
-        return train(self.model, batches, loss_fn, evaluate, config.with_seed(self.seed), steps, folder)
+        return train(model, batches, loss_fn, evaluate, config.with_seed(self.seed), steps, folder)
+
+    def split_off_frozen(self, *examples: list[Example]) -> tuple[GPTClassifier, tuple[list[Example], ...]]:
+        """What trains, and lists of examples for it: in place of frozen blocks, the examples have features."""
+        config, stage = self.config, "finetune_classifier"
+        rows, columns = config.micro_batch_size, self.padded_length or self.max_tokens
+        if not count_frozen_blocks(self.model.trunk):
+            check_memory(stage, self.model, pick_device(), rows, columns, config.precision)
+            return self.model, examples
+        top = TopClassifier(self.model)
+        features = sum(map(top.feature_bytes, examples))
+        check_memory(stage, top, pick_device(), rows, columns, config.precision, features=features)
+        return top, tuple(add_features(top, part, rows, self.tokenizer.eot_id, config.precision) for part in examples)
 
     def _class_weights(self, frame: pd.DataFrame) -> torch.Tensor | None:
         if self.config.class_weights == "none":

@@ -74,7 +74,7 @@ def evaluate_examples(model: GPT, examples: Sequence[Example], batch_size: int, 
     """Token-weighted loss of a language model over fine-tuning examples, and its perplexity."""
     device = next(model.parameters()).device
     loss_sum = 0.0
-    for batch in _sorted_batches(examples, batch_size):
+    for batch in sorted_batches(examples, batch_size):
         loss_sum += language_model_loss(model, collate([examples[index] for index in batch], pad_id).to(device)).item()
     loss = loss_sum / sum(example.target_count for example in examples)
     return {"val_loss": loss, "val_perplexity": perplexity(loss)}
@@ -86,14 +86,15 @@ def predict_classes(model: GPTClassifier, examples: Sequence[Example], batch_siz
     device = next(model.parameters()).device
     model.eval()
     probabilities = np.zeros((len(examples), model.n_classes))
-    for batch in tqdm(_sorted_batches(examples, batch_size), desc="classify", disable=None):
+    for batch in tqdm(sorted_batches(examples, batch_size), desc="classify", disable=None):
         padded = collate([examples[index] for index in batch], pad_id, model.readout.padded_length).to(device)
-        logits = model(padded.tokens, padded.lengths)  # (B, K)
+        logits = model(padded.inputs, padded.lengths)  # (B, K)
         probabilities[batch] = logits.double().softmax(dim=-1).cpu().numpy()
     return probabilities
 
 
-def _sorted_batches(examples: Sequence[Example], batch_size: int) -> list[list[int]]:
+def sorted_batches(examples: Sequence[Example], batch_size: int) -> list[list[int]]:
+    """The indices of the examples by length, so many a batch."""
     order = sorted(range(len(examples)), key=lambda index: len(examples[index].tokens))
     return [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
 

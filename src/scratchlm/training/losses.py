@@ -25,7 +25,7 @@ def language_model_loss(model: GPT, batch: Batch) -> torch.Tensor:
 
 def classification_loss(model: GPTClassifier, batch: Batch, class_weights: torch.Tensor | None = None) -> torch.Tensor:
     """Sum of class losses in nats, each times the weight (K,) of its class."""
-    logits = model(batch.tokens, batch.lengths)  # (B, K)
+    logits = model(batch.inputs, batch.lengths)  # (B, K)
     return F.cross_entropy(logits.float(), batch.targets, class_weights, reduction="sum")
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from scratchlm.errors import UserError
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import GPT
+from scratchlm.models.trainable import count_frozen_blocks
 
 FLOAT, BFLOAT16 = 4, 2  # bytes
 MOMENTS = 2  # of AdamW for each weight that trains; no optimizer here keeps more
@@ -19,6 +20,7 @@ MOMENTS = 2  # of AdamW for each weight that trains; no optimizer here keeps mor
 # twice, in float32, and in the precision of the matrix products two normalised inputs, query, key, value, their
 # average, and the MLP's 4 before and after GELU.
 RESIDUAL, SAVED = 2, 2 + 3 + 1 + 4 + 4
+READ_RESIDUAL, READ_SAVED = 1, 1 + 2  # of a block that is read at one column: but for keys and values, no other counts
 DROPOUT_MASKS, DROPPED_SCORES = 2, 3  # with dropout, more of n_embd, and what attention keeps of heads x seq_len
 WORKING = 9  # numbers of n_embd that a block needs while it is computed, forward or back
 LOGITS, EVALUATED_LOGITS = 3, 2  # copies of the logits: with log-probabilities and gradient; without the gradient
@@ -34,6 +36,7 @@ class MemoryEstimate:
     optimizer: int
     activations: int
     logits: int
+    features: int = 0
     runtime: int = RUNTIME
 
     @property
@@ -51,10 +54,12 @@ def estimate_memory(
     seq_len: int,
     precision: Literal["float32", "bfloat16"],
     evaluated_tokens: int = 0,
+    features: int = 0,
 ) -> MemoryEstimate:
     """What a training of `model` needs, which may stand on the device `meta`: its shapes and what trains count.
 
-    `evaluated_tokens` is how many logits an evaluation makes at once, where those are more.
+    `evaluated_tokens` is how many logits an evaluation makes at once, where those are more; `features` are the bytes
+    that are kept of what frozen blocks give.
     """
     trunk = model.trunk if isinstance(model, GPTClassifier) else model
     config, tokens = trunk.config, micro_batch_size * seq_len
@@ -65,13 +70,17 @@ def estimate_memory(
     if any(module.p > 0 for module in trunk.h.modules() if isinstance(module, nn.Dropout)):
         scores = DROPPED_SCORES * config.n_head * seq_len * FLOAT
         a_block, working = a_block + config.n_embd * DROPOUT_MASKS * FLOAT + scores, working + scores
+    blocks, last_block = len(trunk.h) - count_frozen_blocks(trunk), 0  # those that backward goes through
+    if blocks and isinstance(model, GPTClassifier) and model.readout.position != "mean":
+        blocks, last_block = blocks - 1, config.n_embd * (READ_RESIDUAL * FLOAT + READ_SAVED * width)
     logits = 0 if isinstance(model, GPTClassifier) else max(LOGITS * tokens, EVALUATED_LOGITS * evaluated_tokens)
     return MemoryEstimate(
         weights=weights * (FLOAT if precision == "float32" else FLOAT + BFLOAT16),  # autocast keeps a copy
         gradients=trainable * FLOAT,
         optimizer=trainable * MOMENTS * FLOAT,
-        activations=tokens * (_blocks_with_gradient(trunk) * a_block + working),
+        activations=tokens * (blocks * a_block + last_block + working),
         logits=logits * config.vocab_size * FLOAT,
+        features=features,
     )
 
 
@@ -83,9 +92,10 @@ def check_memory(
     seq_len: int,
     precision: Literal["float32", "bfloat16"],
     evaluated_tokens: int = 0,
+    features: int = 0,
 ) -> None:
     """UserError if what the training needs, but for weights that are there, exceeds the free memory of `device`."""
-    estimate = estimate_memory(model, micro_batch_size, seq_len, precision, evaluated_tokens)
+    estimate = estimate_memory(model, micro_batch_size, seq_len, precision, evaluated_tokens, features)
     there = sum(tensor.numel() * FLOAT for tensor in model.parameters() if tensor.device.type == device.type)
     needed = estimate.total - there
     if needed > (free := free_memory(device)):
@@ -126,18 +136,6 @@ def _room(limit: Path, usage: Path, statistics: Path, cache: str) -> Iterator[in
     if (most := limit.read_text().strip()) != "max":
         counts = dict(line.split() for line in statistics.read_text().splitlines())
         yield int(most) - int(usage.read_text()) + int(counts[cache])
-
-
-def _blocks_with_gradient(trunk: GPT) -> int:
-    """How many blocks stand above the lowest parameter that trains: backward goes through these."""
-    if trunk.wte.weight.requires_grad:
-        return len(trunk.h)
-    frozen = 0
-    for block in trunk.h:
-        if any(parameter.requires_grad for parameter in block.parameters()):
-            break
-        frozen += 1
-    return len(trunk.h) - frozen
 
 
 def _gigabytes(count: int) -> str:
