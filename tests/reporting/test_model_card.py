@@ -76,6 +76,13 @@ def test_the_hub_reads_the_metadata(base: Path):
     assert (result.metric_type, result.metric_value, result.dataset_name) == ("accuracy", 0.93750001, "data/sms_spam")
 
 
+def test_the_licence_of_openais_weights_is_theirs_and_nobody_elses_is_guessed(base: Path):
+    converted, finetuned = ModelCard.load(base).data, ModelCard(card()).data
+    assert (converted.license, converted.license_name) == ("other", "modified-mit")
+    assert converted.license_link.startswith("https://github.com/openai/gpt-2/")
+    assert finetuned.license is None
+
+
 def test_random_weights_are_no_base_model_of_the_hub(base: Path):
     class Weights(Schema):
         base: str
@@ -143,7 +150,7 @@ def test_every_parameter_has_a_row_that_no_value_can_leave():
 
 def test_a_card_says_how_to_load_the_model_what_it_cannot_do_and_if_other_code_went_on():
     text = card()
-    assert 'pipeline("text-classification", "MODEL_DIR")' in text
+    assert 'pipeline("text-classification", "MODEL_DIR", truncation=True)' in text
     assert "for messages like those of the test set" in text
     assert "It reads 87 tokens at most." in text
     assert "other code" not in text
@@ -160,7 +167,9 @@ def test_a_classifier_that_transformers_cannot_compute_is_loaded_by_scratchlm():
         return model_card("A classifier", "finetune_classifier", config, METRICS, LINEAGE, "text-classification", 120)
 
     assert "from transformers import pipeline" in text("last", True)
+    assert ModelCard(text("last", True)).data.library_name == "transformers"
     for other in (text("mean", True), text("last", False)):
+        assert ModelCard(other).data.library_name == "scratchlm"
         assert "scratchlm classify MODEL_DIR" in other
         assert "import pipeline" not in other
 

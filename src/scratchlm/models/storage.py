@@ -21,7 +21,9 @@ WEIGHTS = "model.safetensors"
 METADATA = {"format": "pt"}  # no more: the bytes of a file with several keys differ from process to process
 END_OF_TEXT = "<|endoftext|>"
 LANGUAGE_MODEL, CLASSIFIER = "GPT2LMHeadModel", "GPT2ForSequenceClassification"
-READOUT = "readout"  # the key of config.json for classifiers that no class of Hugging Face computes
+# The key of config.json for classifiers that no class of Hugging Face computes, and their model_type: one that
+# `transformers` does not know, for under `gpt2` it would load them and compute something else.
+READOUT, READOUT_TYPE = "readout", "scratchlm_classifier"
 
 # What GPT computes; a directory that says otherwise is refused.
 FUNCTION = {
@@ -59,10 +61,13 @@ def save_model(
         trunk = model.trunk if isinstance(model, GPTClassifier) else model
         special = _special_tokens(tokenizer)
         labels = _labels(model, class_names) if isinstance(model, GPTClassifier) else {}
-        write_json(partial / CONFIG, {**_function(model), **_config(trunk.config), **special, **labels})
+        write_json(partial / CONFIG, {**FUNCTION, **_function(model), **_config(trunk.config), **special, **labels})
         save_file(weights, partial / WEIGHTS, metadata=METADATA)
-        _copy_tokenizer(tokenizer, partial, max_tokens or trunk.config.context_length, chat_template)
-        write_json(partial / "generation_config.json", special)
+        # A generated text begins where the longest prompt of a batch ends, a class is read where each text ends.
+        padding_side = "right" if labels else "left"
+        _copy_tokenizer(tokenizer, partial, max_tokens or trunk.config.context_length, padding_side, chat_template)
+        if not labels:
+            write_json(partial / "generation_config.json", {**special, "max_length": trunk.config.context_length})
         write_text(partial / "README.md", card)
         write_manifest(partial)
 
@@ -96,7 +101,8 @@ def read_config(directory: Path) -> GPTConfig:
     """Read the configuration of a model directory; UserError names the first key that this project cannot compute."""
     path = directory / CONFIG
     found = read_json(path)
-    for key, value in FUNCTION.items():
+    expected = FUNCTION | ({"model_type": READOUT_TYPE} if READOUT in found else {})
+    for key, value in expected.items():
         if found.get(key, value) != value:
             raise UserError(f"{path}: {key} is {found[key]!r}, only {value!r} can be computed; use another model.")
     fields = {name: found.get(name) for name in ("n_layer", "n_head", "n_embd", "vocab_size", "layer_norm_epsilon")}
@@ -119,7 +125,6 @@ def tensor_name(model: GPT | GPTClassifier, name: str) -> str:
 
 def _config(config: GPTConfig) -> dict[str, Any]:
     return {
-        **FUNCTION,
         "n_layer": config.n_layer,
         "n_head": config.n_head,
         "n_embd": config.n_embd,
@@ -140,7 +145,7 @@ def _function(model: GPT | GPTClassifier) -> dict[str, Any]:
         return {"architectures": [LANGUAGE_MODEL]}
     if model.readout == Readout():
         return {"architectures": [CLASSIFIER]}
-    return {READOUT: model.readout.model_dump()}
+    return {"model_type": READOUT_TYPE, READOUT: model.readout.model_dump()}
 
 
 def _labels(model: GPTClassifier, class_names: Sequence[str]) -> dict[str, Any]:
@@ -163,11 +168,12 @@ def _special_tokens(tokenizer: Path) -> dict[str, int]:
     return dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), tokens[END_OF_TEXT])
 
 
-def _copy_tokenizer(source: Path, target: Path, max_tokens: int, chat_template: str | None) -> None:
+def _copy_tokenizer(source: Path, target: Path, max_tokens: int, padding_side: str, chat_template: str | None) -> None:
     for name in ("tokenizer.json", "vocab.json", "merges.txt"):
         if (source / name).exists():
             shutil.copyfile(source / name, target / name)
-    settings = {**read_json(source / TOKENIZER_CONFIG), "model_max_length": max_tokens}
+    padding = {"pad_token": END_OF_TEXT, "padding_side": padding_side}
+    settings = {**read_json(source / TOKENIZER_CONFIG), **padding, "model_max_length": max_tokens}
     settings.pop("chat_template", None)
     if chat_template is not None:
         settings["chat_template"] = chat_template

@@ -22,6 +22,11 @@ HUB_NAMES = {
     "data/gpt2/774M": "openai-community/gpt2-large",
     "data/gpt2/1558M": "openai-community/gpt2-xl",
 }
+GPT2_LICENCE = {  # as the hub writes a licence that is none of its list; see https://hf.co/docs/hub/model-cards
+    "license": "other",
+    "license_name": "modified-mit",
+    "license_link": "https://github.com/openai/gpt-2/blob/master/LICENSE",
+}
 HUB_METRICS = {
     "accuracy": "accuracy",
     "f1": "f1",
@@ -51,6 +56,7 @@ def model_card(
     step |= {} if training is None else {"training": training}
     steps = [step, *(earlier for name in lineage for earlier in read_lineage(Path(name) / CARD))]
     params = flatten(config.model_dump())
+    library = "transformers" if params.get("position", "last") == "last" and params.get("causal", True) else "scratchlm"
     environment = Environment(
         loader=PackageLoader("scratchlm.reporting"),
         undefined=StrictUndefined,
@@ -61,7 +67,12 @@ def model_card(
     )
     environment.filters["cell"] = _cell
     return environment.get_template("model_card.md.j2").render(
-        metadata=yaml.safe_dump(_metadata(title, params, metrics, steps, task), sort_keys=False, allow_unicode=True),
+        metadata=yaml.safe_dump(
+            {"library_name": library, **_metadata(title, params, metrics, steps, task)},
+            sort_keys=False,
+            allow_unicode=True,
+        ),
+        library=library,
         title=title,
         stage=stage,
         params=params,
@@ -119,10 +130,12 @@ def _metadata(
     title: str, params: Mapping[str, Any], metrics: Mapping[str, Any], steps: list[dict[str, Any]], task: str
 ) -> dict[str, Any]:
     """What the hub reads, and the lineage for cards of models made from this one."""
-    metadata: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": task, "tags": ["gpt2", "scratchlm"]}
+    metadata: dict[str, Any] = {"pipeline_tag": task, "tags": ["gpt2", "scratchlm"]}
     bases = [HUB_NAMES[name] for step in steps for name in step["read"] if name in HUB_NAMES]
     if bases and params.get("weights") != "random":
         metadata["base_model"] = bases[0]
+    if any(name in HUB_NAMES for name in steps[0]["read"]):  # OpenAI's own weights; who trains on chooses for himself
+        metadata |= GPT2_LICENCE
     known = [{"type": kind, "value": metrics[name]} for name, kind in HUB_METRICS.items() if name in metrics]
     if known:
         data = next(reversed(steps[0]["read"]))
