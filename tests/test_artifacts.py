@@ -119,10 +119,10 @@ def test_a_broken_line_is_named(tmp_path: Path):
     [
         ("[1]", r"line 3 is \[1\], but it should be an object"),
         ('{"id": 1}', "line 3 has no text"),
-        ('{"id": "1", "text": ""}', 'line 3: id is "1", but it should be an integer'),
-        ('{"id": true, "text": ""}', "line 3: id is true, but it should be an integer"),
-        ('{"id": 1, "text": null}', "line 3: text is null, but it should be a text"),
-        ('{"id": 1, "text": "", "share": "0.5"}', 'line 3: share is "0.5", but it should be a number'),
+        ('{"id": "1", "text": ""}', 'line 3: id is "1", not an integer'),
+        ('{"id": true, "text": ""}', "line 3: id is true, not an integer"),
+        ('{"id": 1, "text": null}', "line 3: text is null, not a text"),
+        ('{"id": 1, "text": "", "share": "0.5"}', 'line 3: share is "0.5", not a number'),
         ('{"id": 1, "text": "\\ud83d", "share": 1}', "line 3: text is not valid Unicode"),
     ],
 )

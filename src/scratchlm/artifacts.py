@@ -14,7 +14,8 @@ from typing import Any
 from scratchlm.errors import UserError
 
 MANIFEST = "manifest.json"
-JSON_TYPES = {str: "a text", int: "an integer", float: "a number", bool: "true or false", list: "a list"}
+JSON_TYPES: dict[type, str] = {str: "a text", int: "an integer", float: "a number", bool: "true or false"}
+JSON_TYPES |= {list: "a list", dict: "an object"}
 PLOT_ROWS = 1_000  # of a CSV that `dvc plots` draws
 
 
@@ -104,6 +105,13 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is no valid JSON: {error}") from None
 
 
+def read_object(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
+    """Read a JSON file of one object with at least these fields; UserError names what is wrong."""
+    value = read_json(path)
+    check_fields(str(path), value, fields)
+    return value
+
+
 def read_jsonl(path: Path, fields: Mapping[str, type] | None = None) -> list[dict[str, Any]]:
     """Read a file of one JSON object a line, blank lines aside; UserError names the file and the line.
 
@@ -113,7 +121,7 @@ def read_jsonl(path: Path, fields: Mapping[str, type] | None = None) -> list[dic
     for number, row in read_json_lines(path):
         rows.append(row)
         if fields is not None:
-            _check_fields(f"{path}, line {number}", row, fields)
+            check_fields(f"{path}, line {number}", row, fields)
     return rows
 
 
@@ -136,17 +144,18 @@ def read_json_lines(path: Path) -> list[tuple[int, Any]]:
     return values
 
 
-def _check_fields(place: str, row: object, fields: Mapping[str, type]) -> None:
+def check_fields(place: str, row: object, fields: Mapping[str, type]) -> None:
+    """UserError unless the value that stands at `place` is a JSON object with these fields, of these types."""
+    remedy = "correct it, or make the file again."
     if not isinstance(row, dict):
-        raise UserError(f"{place} is {json.dumps(row)[:40]}, but it should be an object; correct or remove it.")
+        raise UserError(f"{place} is {json.dumps(row)[:40]}, but it should be an object; {remedy}")
     for name, kind in fields.items():
         if name not in row:
-            raise UserError(f"{place} has no {name}; add it, or remove the line.")
+            raise UserError(f"{place} has no {name}; {remedy}")
         value = row[name]
         accepted = (int, float) if kind is float else kind
         if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-            shown = json.dumps(value)[:40]
-            raise UserError(f"{place}: {name} is {shown}, but it should be {JSON_TYPES[kind]}; correct it.")
+            raise UserError(f"{place}: {name} is {json.dumps(value)[:40]}, not {JSON_TYPES[kind]}; {remedy}")
         if isinstance(value, str) and not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
             raise UserError(f"{place}: {name} is not valid Unicode; correct its \\ud... escapes.")
 
@@ -192,8 +201,9 @@ def verify_manifest(directory: Path) -> None:
     """Compare size and sha256 of every file with `manifest.json`; UserError names the first file that differs."""
     if not directory.is_dir():
         raise UserError(f"{directory} is missing; run `dvc repro` to make it.")
-    entries = read_json(directory / MANIFEST).get("files", {})
+    entries = read_object(directory / MANIFEST, {"files": dict})["files"]
     for name, expected in entries.items():
+        check_fields(f"{directory / MANIFEST}, {name}", expected, {"bytes": int, "sha256": str})
         verify_file(directory / name, expected["bytes"], expected["sha256"])
 
 

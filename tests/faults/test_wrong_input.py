@@ -15,6 +15,7 @@ from scratchlm.models.classifier import GPTClassifier
 from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer, write_corpus
 from tests.faults.cases import CASES, Case
+from tests.faults.edited_files import EDITED
 from tests.tiny_model import save_tiny_model, tiny_gpt
 
 SETTINGS = {
@@ -70,7 +71,7 @@ def files_of(folder: Path) -> dict[str, str]:
     return {name: sha256 for name, sha256 in sha256_directory(folder).items() if not name.startswith(".work/")}
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.wrong)
+@pytest.mark.parametrize("case", CASES + EDITED, ids=lambda case: case.wrong)
 def test_what_is_wrong_is_one_line_and_changes_nothing(project: Workspace, case: Case):
     case.change(project)
     before = files_of(project.path)

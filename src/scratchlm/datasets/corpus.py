@@ -7,7 +7,16 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
-from scratchlm.artifacts import MANIFEST, atomic_directory, has_sha256, link_file, read_json, sha256_json, write_json
+from scratchlm.artifacts import (
+    MANIFEST,
+    atomic_directory,
+    has_sha256,
+    link_file,
+    read_json,
+    read_object,
+    sha256_json,
+    write_json,
+)
 from scratchlm.datasets.documents import find_reader
 from scratchlm.datasets.download import Download, fetch_all
 from scratchlm.datasets.package_docs import write_package_docs
@@ -52,7 +61,7 @@ def fetch_corpus(config: CorpusConfig, directory: Path) -> dict[str, Any]:
 
 def corpus_files(directory: Path) -> list[dict[str, Any]]:
     """The manifest's entry of each file of a corpus, by name: name, url, bytes, sha256, licence."""
-    return sorted(read_json(directory / MANIFEST)["files"], key=lambda file: file["name"])
+    return sorted(read_object(directory / MANIFEST, {"files": list})["files"], key=lambda file: file["name"])
 
 
 def _list_sources(config: CorpusConfig) -> dict[str, Source | Package]:

@@ -7,13 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from scratchlm.artifacts import MANIFEST, link_file, read_json, sha256_file, verify_file, write_json
+from scratchlm.artifacts import (
+    MANIFEST,
+    check_fields,
+    link_file,
+    read_json,
+    read_object,
+    sha256_file,
+    verify_file,
+    write_json,
+)
 from scratchlm.datasets.tokenizers import Tokenizer, cut_text
 from scratchlm.errors import UserError
 
 FORMAT = 1
 SPLITS = ("train", "val")
 TOTALS = ("documents", "tokens", "text_bytes")
+FIELDS = {"dtype": str, "vocab_size": int, "eot_id": int, "tokenizer_sha256": str, "splits": dict, "shards": list}
+SHARD_FIELDS = {"file": str, "split": str, "source": str, **dict.fromkeys(TOTALS, int), "sha256": str}
 WINDOW = 2**20  # tokens searched at a time for ends of text
 
 
@@ -102,18 +113,18 @@ class TokenShards:
     """
 
     def __init__(self, directory: Path, verify: bool = True) -> None:
-        self.manifest: dict[str, Any] = read_json(directory / MANIFEST)
-        if self.manifest.get("format") != FORMAT:
-            raise UserError(
-                f"{directory} has format {self.manifest.get('format')}, not {FORMAT}; run shard_corpus again."
-            )
+        self.manifest: dict[str, Any] = read_object(directory / MANIFEST, {"format": int})
+        if self.manifest["format"] != FORMAT:
+            raise UserError(f"{directory} has format {self.manifest['format']}, not {FORMAT}; run shard_corpus again.")
+        check_fields(str(directory / MANIFEST), self.manifest, FIELDS)
         self.directory = directory
         self.eot_id: int = self.manifest["eot_id"]
         self.vocab_size: int = self.manifest["vocab_size"]
         dtype = _dtype(self.manifest["dtype"])
         self.shards: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
         self._arrays: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
-        for shard in self.manifest["shards"]:
+        for number, shard in enumerate(self.manifest["shards"], start=1):
+            check_fields(f"{directory / MANIFEST}, shard {number}", shard, SHARD_FIELDS)
             path = directory / shard["file"]
             verify_file(path, shard["tokens"] * dtype.itemsize, shard["sha256"] if verify else None)
             self.shards[shard["split"]].append(shard)

@@ -125,9 +125,11 @@ def read_split(path: Path, columns: Sequence[str] = ("label", "text")) -> pd.Dat
 
 
 def read_splits(directory: Path) -> dict[str, pd.DataFrame]:
-    """Every split of a folder of `write_sms_spam`; UserError if a label is none of its classes."""
+    """Every split of a folder of `write_sms_spam`; UserError if a label is none of its classes, or a split is empty."""
     classes, splits = read_classes(directory), {name: read_split(directory / f"{name}.csv") for name in SPLITS}
     for name, frame in splits.items():
+        if frame.empty and name != "unused":
+            raise UserError(f"{directory}/{name}.csv has no messages; run `dvc repro` to make it again.")
         if unknown := set(frame["label"]) - set(classes):
             raise UserError(
                 f"{directory}/{name}.csv has the label {min(unknown)!r}, which is none of the classes "
