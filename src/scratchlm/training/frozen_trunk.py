@@ -13,6 +13,7 @@ from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import Projection
 from scratchlm.models.trainable import count_frozen_blocks
 from scratchlm.training.batches import Example, collate
+from scratchlm.training.device import keep_freed_memory
 from scratchlm.training.evaluation import sorted_batches
 
 FLOAT = 4  # bytes of a kept number, whatever the precision
@@ -53,6 +54,7 @@ def add_features(
 
     All examples go through one block, then through the next: its weights are converted once and stay near.
     """
+    keep_freed_memory()
     device = next(model.parameters()).device
     order = sorted_batches(examples, batch_size)
     padded = [collate([examples[index] for index in members], pad_id, model.readout.padded_length) for members in order]
