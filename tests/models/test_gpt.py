@@ -106,6 +106,8 @@ def test_padding_takes_no_room_in_the_context(gpt: GPT):
 def test_rows_that_are_kept_go_on_as_if_they_were_alone():
     model, tokens, padding = make_gpt().double(), random_tokens(4, 20), torch.tensor([0, 2, 9, 3])
     cache = model.new_cache(padding, capacity=24)
+    for memory in (cache.keys, cache.values):
+        memory.fill_(torch.nan)  # as memory that nobody has written may be
     model.hidden(tokens[:2, :10], cache.part(0, 2, column=0))
     model.hidden(tokens[2:, 3:10], cache.part(2, 2, column=3))
     cache.length = 10

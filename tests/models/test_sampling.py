@@ -54,10 +54,8 @@ def test_cached_text_leaves_the_uncached_one_only_where_two_logits_are_within_1e
     lengths = torch.randint(1, 12, (60,), generator=random).tolist()
     prompts = [torch.randint(40, (length,), generator=random).tolist() for length in lengths]
     limits = torch.randint(1, 13, (60,), generator=random).tolist()
-    equal = 0
-    for prompt, row, limit in zip(
-        prompts, generate(model, prompts, GREEDY, batch_size=25, limits=limits), limits, strict=False
-    ):
+    rows, equal = generate(model, prompts, GREEDY, batch_size=25, limits=limits), 0
+    for prompt, row, limit in zip(prompts, rows, limits, strict=True):
         plain = greedy_without_cache(model, prompt, limit)
         if row == plain:
             equal += 1

@@ -133,7 +133,7 @@ def test_the_loss_of_a_step_is_the_mean_over_its_response_tokens():
         log_probabilities = alone(text[None, :-1])[0].log_softmax(dim=-1)
         by_hand -= log_probabilities[torch.arange(len(prompt) - 1, len(text) - 1), text[len(prompt) :]].sum()
     (by_hand / responses).backward()
-    assert sum(losses) == pytest.approx(by_hand.item() / responses, rel=1e-6)
+    assert float(sum(losses)) == pytest.approx(by_hand.item() / responses, rel=1e-6)
     torch.testing.assert_close(ours, alone.wte.weight.grad)
 
 

@@ -86,6 +86,8 @@ class KVCache:
     def part(self, first: int, count: int, column: int) -> "KVCache":
         """An empty cache for `count` rows from the `first` on; what it reads stands in this one, from `column` on."""
         rows = slice(first, first + count)
+        for kept in (self.keys, self.values):  # a masked column counts 0 times: it must not be NaN
+            kept[:, rows, :, :column] = 0
         keys, values = self.keys[:, rows, :, column:], self.values[:, rows, :, column:]
         return KVCache(keys, values, self.padding[rows] - column)
 
