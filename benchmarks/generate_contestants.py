@@ -26,17 +26,13 @@ from scratchlm.models.storage import WEIGHTS, load_gpt, save_model
 from scratchlm.params import read_yaml
 
 MODEL, ITEMS = "model", "items.json"
-WEIGHT_SCALE = 8  # of the blocks: with GPT-2's initial weights a text repeats its last token
 
 
 def prepare(folder: Path, data: Path, shape: list[int]) -> list[dict[str, Any]]:
     """Write a model of random weights, and of each test item the prompt's tokens and how many its reference has."""
-    model = random_gpt(shape)
-    for block in model.h.parameters():
-        block.data *= WEIGHT_SCALE
     (folder / "tokenizer").mkdir()
     write_tokenizer(folder / "tokenizer", "gpt2", [], 0)
-    save_model(model, folder / MODEL, tokenizer=folder / "tokenizer", card="")
+    save_model(random_gpt(shape), folder / MODEL, tokenizer=folder / "tokenizer", card="")
     tokenizer = load_tokenizer(folder / MODEL)
     entries = read_instructions(data)[TRAIN_ENTRIES : TRAIN_ENTRIES + TEST_ENTRIES]
     items = [

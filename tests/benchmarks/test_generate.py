@@ -58,7 +58,7 @@ def test_both_sides_answer_up_to_the_length_of_each_reference(project, tmp_path:
     theirs, ours = (read_json(tmp_path / f"{job}.json") for job in ("book", "ours"))
     assert [len(text) for text in ours] == [item["reference"] for item in items]
     assert theirs == [ours[number] for number in chosen]
-    assert len({token for text in theirs for token in text}) > 10
+    assert len({token for text in theirs for token in text}) > 5
 
 
 def test_the_least_time_is_that_of_products_and_of_reading_the_cache():
