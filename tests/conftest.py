@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from scratchlm.datasets.tokenizer_building import fetch_gpt2
+from scratchlm.datasets.tokenizers import write_byte_pair_tokenizer
 from tests.file_server import FileServer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +38,16 @@ def mirror(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The mirror of the sources' hosts, named by SCRATCHLM_MIRROR."""
     monkeypatch.setenv("SCRATCHLM_MIRROR", str(shared / "mirror"))
     return shared / "mirror"
+
+
+@pytest.fixture(scope="session")
+def gpt2_directory(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of GPT-2's tokenizer, from the files of the mirror."""
+    directory = tmp_path_factory.mktemp("gpt2-tokenizer")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("SCRATCHLM_MIRROR", str(shared / "mirror"))
+        write_byte_pair_tokenizer(directory, *fetch_gpt2())
+    return directory
 
 
 @pytest.fixture

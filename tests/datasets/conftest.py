@@ -1,4 +1,4 @@
-"""A project folder of its own for each test, GPT-2's tokenizer and UCI's messages once."""
+"""A project folder of its own for each test, and UCI's messages once."""
 
 from pathlib import Path
 
@@ -6,8 +6,6 @@ import pandas as pd
 import pytest
 
 from scratchlm.datasets.sms_spam_reading import ReadConfig, extract_sms_spam, read_sms_spam
-from scratchlm.datasets.tokenizer_building import fetch_gpt2
-from scratchlm.datasets.tokenizers import write_byte_pair_tokenizer
 from tests.corpora import write_byte_tokenizer
 
 
@@ -30,16 +28,6 @@ def tokenizer(project: Path) -> Path:
 def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """One process for sharding: what two would do is asked for by the test."""
     monkeypatch.setenv("SCRATCHLM_WORKERS", "1")
-
-
-@pytest.fixture(scope="session")
-def gpt2_directory(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of GPT-2's tokenizer, from the files of the mirror."""
-    directory = tmp_path_factory.mktemp("gpt2-tokenizer")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("SCRATCHLM_MIRROR", str(shared / "mirror"))
-        write_byte_pair_tokenizer(directory, *fetch_gpt2())
-    return directory
 
 
 @pytest.fixture(scope="session")

@@ -91,8 +91,32 @@ def test_cache_gives_the_logits_of_a_full_pass():
 def test_too_many_tokens_are_refused_with_the_limit(gpt: GPT):
     with pytest.raises(UserError, match="33 tokens exceed the model's context_length of 32"):
         gpt(random_tokens(1, 33))
-    with pytest.raises(UserError, match="are 40, the model's context_length is 32"):
-        gpt.new_cache(torch.zeros(1, dtype=torch.long), capacity=40)
+    with pytest.raises(UserError, match="33 tokens exceed the model's context_length of 32"):
+        gpt(random_tokens(1, 33), gpt.new_cache(torch.zeros(1, dtype=torch.long), capacity=40))
+
+
+@torch.no_grad()
+def test_padding_takes_no_room_in_the_context(gpt: GPT):
+    tokens = random_tokens(1, 32)
+    with_cache = gpt(torch.cat([random_tokens(1, 8), tokens], dim=1), gpt.new_cache(torch.tensor([8]), capacity=40))
+    torch.testing.assert_close(with_cache[:, 8:], gpt(tokens), rtol=1e-4, atol=1e-2)
+
+
+@torch.no_grad()
+def test_rows_that_are_kept_go_on_as_if_they_were_alone():
+    model, tokens, padding = make_gpt().double(), random_tokens(4, 20), torch.tensor([0, 2, 9, 3])
+    cache = model.new_cache(padding, capacity=24)
+    for memory in (cache.keys, cache.values):
+        memory.fill_(torch.nan)  # as memory that nobody has written may be
+    model.hidden(tokens[:2, :10], cache.part(0, 2, column=0))
+    model.hidden(tokens[2:, 3:10], cache.part(2, 2, column=3))
+    cache.length = 10
+    model.hidden(tokens[:, 10:13], cache)
+    cache.keep([0, 3, 2])
+    model.hidden(tokens[[0, 3, 2], 13:15], cache)
+    cache.keep([2, 1])
+    for row, logits in zip([2, 3], model(tokens[[2, 3], 15:], cache), strict=True):
+        torch.testing.assert_close(logits, model(tokens[[row], padding[row] :])[0, -5:], rtol=1e-9, atol=1e-9)
 
 
 def test_output_layer_is_the_token_embedding():

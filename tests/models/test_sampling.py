@@ -5,7 +5,8 @@ import torch
 
 from scratchlm.artifacts import write_json
 from scratchlm.errors import UserError
-from scratchlm.models.gpt import GPT, GPTConfig
+from scratchlm.models import sampling
+from scratchlm.models.gpt import GPT, GPTConfig, KVCache
 from scratchlm.models.sampling import (
     generate,
     next_token_probabilities,
@@ -45,6 +46,24 @@ def test_greedy_text_is_that_of_the_uncached_model(model: GPT):
     rows = generate(model, PROMPTS, GREEDY, batch_size=4)
     assert rows == [greedy_without_cache(model, prompt, 12) for prompt in PROMPTS]
     assert len({tuple(row) for row in rows}) == len(PROMPTS)
+
+
+@torch.no_grad()
+def test_cached_text_leaves_the_uncached_one_only_where_two_logits_are_within_1e_4(model: GPT):
+    random = torch.Generator().manual_seed(1)
+    lengths = torch.randint(1, 12, (60,), generator=random).tolist()
+    prompts = [torch.randint(40, (length,), generator=random).tolist() for length in lengths]
+    limits = torch.randint(1, 13, (60,), generator=random).tolist()
+    rows, equal = generate(model, prompts, GREEDY, batch_size=25, limits=limits), 0
+    for prompt, row, limit in zip(prompts, rows, limits, strict=True):
+        plain = greedy_without_cache(model, prompt, limit)
+        if row == plain:
+            equal += 1
+            continue
+        common = next(place for place, pair in enumerate(zip(row, plain, strict=True)) if len({*pair}) == 2)
+        best = model(torch.tensor([prompt + plain[:common]]))[0, -1].topk(2).values
+        assert best[0] - best[1] < 1e-4
+    assert equal >= 59
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +116,10 @@ def test_a_row_ends_before_the_stop_token(model: GPT):
 
 
 def test_text_ends_where_the_context_is_full_whatever_stands_beside_it(model: GPT):
-    sampling = DRAWN.model_copy(update={"max_new_tokens": 20})
-    rows = generate(model, PROMPTS, sampling, seeds=[1] * len(PROMPTS))
+    long = DRAWN.model_copy(update={"max_new_tokens": 20})
+    rows = generate(model, PROMPTS, long, seeds=[1] * len(PROMPTS))
     assert [len(row) for row in rows] == [min(20, 24 - len(prompt)) for prompt in PROMPTS]
-    assert rows == [generate(model, [prompt], sampling, seeds=[1])[0] for prompt in PROMPTS]
+    assert rows == [generate(model, [prompt], long, seeds=[1])[0] for prompt in PROMPTS]
 
 
 def test_frequencies_are_the_probabilities(model: GPT):
@@ -173,12 +192,40 @@ def test_the_distribution_is_that_of_transformers(temperature: float, top_k: int
 
 
 def test_a_penalty_counts_the_prompt_and_the_text_of_its_own_row_alone(model: GPT):
-    sampling = DRAWN.model_copy(update={"repetition_penalty": 1.5, "top_p": 0.9})
-    together = generate(model, PROMPTS, sampling)
-    assert together == [generate(model, [prompt], sampling, seeds=[7 + row])[0] for row, prompt in enumerate(PROMPTS)]
+    penalised = DRAWN.model_copy(update={"repetition_penalty": 1.5, "top_p": 0.9})
+    together = generate(model, PROMPTS, penalised)
+    assert together == [generate(model, [prompt], penalised, seeds=[7 + row])[0] for row, prompt in enumerate(PROMPTS)]
     never_twice = generate(model, PROMPTS, GREEDY.model_copy(update={"repetition_penalty": 1e9}))
     for prompt, row in zip(PROMPTS, never_twice, strict=True):
         assert len({*prompt, *row}) == len({*prompt}) + len(row)
+
+
+def test_a_row_ends_at_its_own_limit(model: GPT):
+    whole, limits = generate(model, PROMPTS, DRAWN), [3, 1, 12, 7, 12, 2]
+    limited = generate(model, PROMPTS, DRAWN, limits=limits)
+    assert limited == [row[:limit] for row, limit in zip(whole, limits, strict=True)]
+
+
+def test_no_step_computes_a_row_that_has_ended(model: GPT, monkeypatch: pytest.MonkeyPatch):
+    computed, hidden = [], model.hidden
+
+    def count_rows(tokens: torch.Tensor, cache: KVCache) -> torch.Tensor:
+        computed.append(len(tokens))
+        return hidden(tokens, cache)
+
+    monkeypatch.setattr(model, "hidden", count_rows)
+    rows = generate(model, PROMPTS, DRAWN, limits=[3, 1, 12, 7, 12, 2])
+    assert computed == [6, 5, 4, 3, 3, 3, 3, 2, 2, 2, 2, 2]  # the prompts, then each new token that another follows
+    computed.clear()
+    ended = generate(model, PROMPTS, DRAWN, stop_id=rows[2][4], has_ended=lambda tokens: tokens[-1] == rows[4][5])
+    assert sum(computed) < 6 * 12
+    assert max(map(len, ended)) == len(computed) == 12
+
+
+def test_prompts_are_read_in_parts_with_the_same_text(model: GPT, monkeypatch: pytest.MonkeyPatch):
+    whole = generate(model, PROMPTS, DRAWN)
+    monkeypatch.setattr(sampling, "PROMPT_ROWS", 2)
+    assert generate(model, PROMPTS, DRAWN) == whole
 
 
 def test_a_row_ends_with_the_token_that_its_caller_waits_for(model: GPT):
@@ -190,10 +237,10 @@ def test_a_row_ends_with_the_token_that_its_caller_waits_for(model: GPT):
 
 
 def test_a_streamed_text_grows_to_the_generated_one(model: GPT):
-    for sampling in (GREEDY, DRAWN):
+    for rules in (GREEDY, DRAWN):
         for prompt in PROMPTS:
-            (whole,) = generate(model, [prompt], sampling, stop_id=3)
-            steps = [list(tokens) for tokens in stream(model, prompt, sampling, stop_id=3)]
+            (whole,) = generate(model, [prompt], rules, stop_id=3)
+            steps = [list(tokens) for tokens in stream(model, prompt, rules, stop_id=3)]
             assert steps[-1] == whole
             assert [len(tokens) for tokens in steps[: len(whole)]] == list(range(1, len(whole) + 1))
 

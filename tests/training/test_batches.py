@@ -1,6 +1,7 @@
 """Each epoch sees everything once; what a step sees depends on nothing but seed and step."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,9 +68,16 @@ def test_an_epoch_reads_every_example_once_whatever_the_micro_batch():
 
 def test_bucketing_leaves_little_padding():
     batches = ExampleBatches(examples(400), 8, 8, seed=0, pad_id=0)
-    made = [batches.micro_batch(step, 0) for step in range(batches.steps_per_epoch)]
-    padding = 1 - sum(int(batch.lengths.sum()) for batch in made) / sum(batch.tokens.numel() for batch in made)
-    assert padding < 0.1
+    assert batches.padding_rate(epochs=3) < 0.06
+
+
+@pytest.mark.parametrize("settings", [{}, {"padded_length": 50}, {"mixed_lengths": False}])
+def test_the_padding_rate_is_that_of_the_batches(settings: dict[str, Any]):
+    batches = ExampleBatches(examples(101), 8, 3, seed=0, pad_id=0, **settings)
+    steps = range(2 * batches.steps_per_epoch)
+    made = [batches.micro_batch(step, micro) for step in steps for micro in range(batches.micro_steps(step))]
+    padding = sum(int((batch.tokens == 0).sum()) for batch in made)
+    assert batches.padding_rate(epochs=2) == pytest.approx(padding / sum(batch.tokens.numel() for batch in made))
 
 
 def test_collate_pads_at_the_right():

@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from scratchlm.datasets.instructions import format_prompt
+from scratchlm.datasets.instructions import format_prompt, read_instructions
+from scratchlm.datasets.sources import INSTRUCTIONS
+from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.errors import UserError
 from scratchlm.models.lora import LoRAConfig
-from scratchlm.training.batches import IGNORED
+from scratchlm.training.batches import IGNORED, ExampleBatches
 from scratchlm.training.evaluation import evaluate_examples
 from scratchlm.training.instruction_tuning import (
     InstructionConfig,
@@ -17,6 +19,8 @@ from scratchlm.training.instruction_tuning import (
     fit_to_length,
     instruction_example,
 )
+from scratchlm.training.loop import accumulate_gradients
+from scratchlm.training.losses import language_model_loss
 from tests.tiny_model import greedy
 from tests.training.conftest import ByteTokenizer, byte_model, tiny_config
 
@@ -112,6 +116,36 @@ def test_the_loss_on_all_predicts_every_next_token():
     assert list(example.target) == [*example.tokens[1:], 256]
 
 
+def test_the_loss_of_a_step_is_the_mean_over_its_response_tokens():
+    """Computed by hand, each entry alone: however the micro-batches cut and pad them."""
+    entries = [entry | {"output": "o" * length} for entry, length in zip(ENTRIES, (1, 30, 3, 12), strict=True)]
+    settings = config(micro_batch_size=3)
+    tuning = InstructionTuning(settings, byte_model(), TOKENIZER, {"train": entries, "val": entries})
+    losses, tokens = accumulate_gradients(tuning.model, tuning.batches, language_model_loss, settings, 0)
+    ours, responses = tuning.model.wte.weight.grad, (1 + 30 + 3 + 12) + 4  # each with its end of text
+    assert tokens > sum(len(example.tokens) for example in tuning.examples["train"])
+
+    alone = byte_model()
+    by_hand = torch.tensor(0.0)
+    for entry in entries:
+        prompt = TOKENIZER.encode(format_prompt(entry))
+        text = torch.tensor([*prompt, *TOKENIZER.encode(entry["output"]), TOKENIZER.eot_id])
+        log_probabilities = alone(text[None, :-1])[0].log_softmax(dim=-1)
+        by_hand -= log_probabilities[torch.arange(len(prompt) - 1, len(text) - 1), text[len(prompt) :]].sum()
+    (by_hand / responses).backward()
+    assert float(sum(losses)) == pytest.approx(by_hand.item() / responses, rel=1e-6)
+    torch.testing.assert_close(ours, alone.wte.weight.grad)
+
+
+def test_less_than_two_percent_of_what_the_books_entries_cost_is_padding(mirror: Path, gpt2_directory: Path):
+    book = mirror / INSTRUCTIONS["book"].urls[0].removeprefix("https://")
+    entries = read_instructions(book)[:935]  # as the book splits them
+    tokenizer = load_tokenizer(gpt2_directory)
+    examples = [instruction_example(entry, tokenizer, "response") for entry in entries]
+    for seed in range(3):
+        assert ExampleBatches(examples, 8, 8, seed, tokenizer.eot_id).padding_rate(epochs=2) < 0.016
+
+
 PROMPT = len(format_prompt(ENTRIES[0]))
 LONG = ENTRIES[0] | {"output": "0123456789"}  # of PROMPT + 10 tokens
 NO_ROOM = ENTRIES[0] | {"input": "x" * 100}
@@ -124,7 +158,8 @@ def fitted(too_long: str, max_tokens: int, entries: list[dict[str, str]], loss_o
 def test_entries_that_do_not_fit_are_left_out_and_counted():
     splits = {"train": [*ENTRIES, LONG, NO_ROOM], "val": [NO_ROOM, ENTRIES[0]]}
     tuning = InstructionTuning(config(max_tokens=PROMPT + 9), byte_model(), TOKENIZER, splits)
-    assert tuning.counts == {"train_too_long": 2, "train_left_out": 2, "val_too_long": 1, "val_left_out": 1}
+    counts = {"train_too_long": 2, "train_left_out": 2, "val_too_long": 1, "val_left_out": 1}
+    assert tuning.counts == counts | {"padding_rate": 0}
     assert [len(tuning.examples[name]) for name in ("train", "val")] == [4, 1]
     assert tuning.sampled == [ENTRIES[0]]
 

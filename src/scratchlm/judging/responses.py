@@ -8,7 +8,7 @@ from pydantic import Field
 from scratchlm.datasets.instructions import format_prompt
 from scratchlm.datasets.tokenizers import Tokenizer
 from scratchlm.models.gpt import GPT
-from scratchlm.models.sampling import SamplingConfig, generate
+from scratchlm.models.sampling import SamplingConfig, generate, token_limits
 from scratchlm.models.stop_strings import cut_at_stop
 
 
@@ -27,8 +27,8 @@ def respond(
     An entry whose prompt fills the context is unanswered: its answer is empty. Seeds go by the position of the entry.
     """
     prompts = [tokenizer.encode(format_prompt(entry)) for entry in entries]
-    limits = [min(config.max_new_tokens, model.config.context_length - len(prompt)) for prompt in prompts]
-    answers = _answer([row for row, limit in enumerate(limits) if limit > 0], prompts, model, tokenizer, config)
+    limits = token_limits(model, prompts, config)
+    answers = _answer(prompts, limits, model, tokenizer, config)
     rows = []
     for number, (entry, limit) in enumerate(zip(entries, limits, strict=True)):
         tokens = answers.get(number, [])
@@ -44,13 +44,15 @@ def respond(
 
 
 def _answer(
-    numbers: list[int], prompts: Sequence[list[int]], model: GPT, tokenizer: Tokenizer, config: ResponseConfig
+    prompts: Sequence[list[int]], limits: Sequence[int], model: GPT, tokenizer: Tokenizer, config: ResponseConfig
 ) -> dict[int, list[int]]:
-    """The tokens that answer the prompts of these numbers; the last ones hold the stop string, if one ended them."""
+    """The tokens that answer each prompt with a limit above 0; the last ones hold the stop string that ended them."""
 
     def has_ended(tokens: Sequence[int]) -> bool:
         return bool(config.stop_strings) and cut_at_stop(tokenizer.decode(tokens), config.stop_strings)[1]
 
+    numbers = [number for number, limit in enumerate(limits) if limit > 0]
     chosen, seeds = [prompts[number] for number in numbers], [config.seed + number for number in numbers]
-    answers = generate(model, chosen, config, tokenizer.eot_id, config.batch_size, seeds, has_ended)
+    room = [limits[number] for number in numbers]
+    answers = generate(model, chosen, config, tokenizer.eot_id, config.batch_size, seeds, has_ended, room)
     return dict(zip(numbers, answers, strict=True))

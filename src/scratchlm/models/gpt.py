@@ -4,6 +4,7 @@ Parameters have OpenAI's names and OpenAI's (in, out) layout, so that conversion
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from pydantic import Field, ValidationInfo, field_validator
@@ -55,6 +56,7 @@ class KVCache:
         self.keys = keys  # (n_layer, B, H, capacity, D)
         self.values = values  # (n_layer, B, H, capacity, D)
         self.padding = padding  # (B,)
+        self.least_padding = int(padding.min())
         self.length = 0
 
     def extend(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -63,6 +65,10 @@ class KVCache:
         self.keys[layer, :, :, self.length : end] = keys
         self.values[layer, :, :, self.length : end] = values
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def positions_needed(self, count: int) -> int:
+        """How many positions the longest row has with the next `count` columns."""
+        return self.length + count - self.least_padding
 
     def positions(self, count: int) -> torch.Tensor:
         """The positions (B, T) of the next `count` columns; 0 where a column is padding."""
@@ -76,6 +82,25 @@ class KVCache:
         real = columns >= self.padding[:, None, None]  # (B, 1, S)
         # Padding attends to itself: a softmax over no column at all is not defined.
         return ((columns <= queries) & real | (columns == queries))[:, None]
+
+    def part(self, first: int, count: int, column: int) -> "KVCache":
+        """An empty cache for `count` rows from the `first` on; what it reads stands in this one, from `column` on."""
+        rows = slice(first, first + count)
+        for kept in (self.keys, self.values):  # a masked column counts 0 times: it must not be NaN
+            kept[:, rows, :, :column] = 0
+        keys, values = self.keys[:, rows, :, column:], self.values[:, rows, :, column:]
+        return KVCache(keys, values, self.padding[rows] - column)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows alone, in this order; only those that change their place are copied."""
+        moved = [(place, row) for place, row in enumerate(rows) if place != row]
+        if moved:
+            places, sources = map(list, zip(*moved, strict=True))
+            for kept in (self.keys, self.values):
+                kept[:, places, :, : self.length] = kept[:, sources, :, : self.length]
+        self.keys, self.values = self.keys[:, : len(rows)], self.values[:, : len(rows)]
+        self.padding = self.padding[list(rows)]
+        self.least_padding = int(self.padding.min())
 
 
 class Projection(nn.Module):
@@ -204,10 +229,10 @@ class GPT(nn.Module):
     def embed(self, tokens: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
         """What the first block reads, (B, T, C); UserError if the tokens do not fit into the context."""
         count = tokens.shape[1]
-        end = count if cache is None else cache.length + count
-        if end > self.config.context_length:
+        needed = count if cache is None else cache.positions_needed(count)
+        if needed > self.config.context_length:
             raise UserError(
-                f"{end:,} tokens exceed the model's context_length of {self.config.context_length:,}; "
+                f"{needed:,} tokens exceed the model's context_length of {self.config.context_length:,}; "
                 "shorten the text or use a model with a longer context."
             )
         positions = torch.arange(count, device=tokens.device) if cache is None else cache.positions(count)
@@ -221,14 +246,9 @@ class GPT(nn.Module):
         """An empty cache of `capacity` columns for rows that are padded on the left by `padding` (B,) columns.
 
         Read the padded prompts with it first, then one column (B, 1) a call; `logits(hidden[:, -1])` is then what
-        follows each row. UserError if `capacity` exceeds the context.
+        follows each row. Columns may be more than the context: only what a row itself reads has to fit.
         """
         config = self.config
-        if capacity > config.context_length:
-            raise UserError(
-                f"prompt and new tokens are {capacity:,}, the model's context_length is {config.context_length:,}; "
-                "shorten the prompt or lower max_new_tokens."
-            )
         shape = (config.n_layer, len(padding), config.n_head, capacity, config.n_embd // config.n_head)
         keys, values = self.wte.weight.new_empty(shape), self.wte.weight.new_empty(shape)
         return KVCache(keys, values, padding.to(self.wte.weight.device))

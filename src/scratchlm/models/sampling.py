@@ -7,8 +7,10 @@ from pydantic import Field
 from tqdm import tqdm
 
 from scratchlm.errors import UserError
-from scratchlm.models.gpt import GPT
+from scratchlm.models.gpt import GPT, KVCache
 from scratchlm.params import Schema
+
+PROMPT_ROWS = 16  # prompts read at a time
 
 
 class SamplingRules(Schema):
@@ -35,26 +37,33 @@ def generate(
     batch_size: int = 16,
     seeds: Sequence[int] | None = None,
     has_ended: Callable[[Sequence[int]], bool] | None = None,
+    limits: Sequence[int] | None = None,
 ) -> list[list[int]]:
     """The new tokens that follow each prompt; puts the model into evaluation mode.
 
-    A row ends before `stop_id`, with the token that makes `has_ended(new tokens)` true, after `max_new_tokens`, or when
-    prompt and new tokens fill the context. Row i is drawn with its own generator, seeded by `seeds[i]`
-    (`sampling.seed + i` if none are given): it does not depend on the rows beside it. UserError names a prompt that is
-    empty or leaves no room in the context.
+    A row ends before `stop_id`, with the token that makes `has_ended(new tokens)` true, or after `limits[i]` tokens
+    (`token_limits` if none are given); no step computes a row that has ended. Row i is drawn with its own generator,
+    seeded by `seeds[i]` (`sampling.seed + i` if none are given): it does not depend on the rows beside it. UserError
+    names a prompt that is empty or leaves no room in the context.
     """
     _check_prompts(prompts, model.config.context_length)
-    if seeds is None:
-        seeds = range(sampling.seed, sampling.seed + len(prompts))
-    results: list[list[int]] = [[] for _ in prompts]
-    batches = _batches(prompts, batch_size, sampling.max_new_tokens, model.config.context_length)
+    seeds = seeds or range(sampling.seed, sampling.seed + len(prompts))
+    limits = limits or token_limits(model, prompts, sampling)
+    texts: list[list[int]] = [[] for _ in prompts]
+    order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
+    batches = [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
     for batch in tqdm(batches, desc="generate", unit="batch", disable=None):
-        batch_seeds = [seeds[row] for row in batch]
-        steps = _steps(model, [prompts[row] for row in batch], sampling, stop_id, batch_seeds, has_ended)
-        *_, rows = steps
-        for row, tokens in zip(batch, rows, strict=True):
-            results[row] = tokens
-    return results
+        chosen, own_seeds = [prompts[number] for number in batch], [seeds[number] for number in batch]
+        own_limits = [limits[number] for number in batch]
+        *_, rows = _steps(model, chosen, sampling, stop_id, own_seeds, own_limits, has_ended)
+        for number, text in zip(batch, rows, strict=True):
+            texts[number] = text
+    return texts
+
+
+def token_limits(model: GPT, prompts: Sequence[Sequence[int]], sampling: SamplingConfig) -> list[int]:
+    """How many tokens may follow each prompt: `max_new_tokens`, or what of the context is left."""
+    return [min(sampling.max_new_tokens, model.config.context_length - len(prompt)) for prompt in prompts]
 
 
 def stream(
@@ -62,7 +71,8 @@ def stream(
 ) -> Iterator[Sequence[int]]:
     """After each step the new tokens so far, at last those that `generate` returns for this prompt alone."""
     _check_prompts([prompt], model.config.context_length)
-    return (rows[0] for rows in _steps(model, [prompt], sampling, stop_id, [sampling.seed]))
+    limits = token_limits(model, [prompt], sampling)
+    return (rows[0] for rows in _steps(model, [prompt], sampling, stop_id, [sampling.seed], limits))
 
 
 @torch.no_grad()
@@ -115,35 +125,62 @@ def _steps(
     sampling: SamplingConfig,
     stop_id: int | None,
     seeds: Sequence[int],
+    limits: Sequence[int],
     has_ended: Callable[[Sequence[int]], bool] | None = None,
 ) -> Iterator[list[list[int]]]:
-    """The new tokens of every row, the same growing lists after each step, until all rows have ended."""
+    """The new tokens of every prompt, the same growing lists after each step, until all have ended.
+
+    A prompt that has ended leaves the batch: no later step computes it.
+    """
     model.eval()
-    longest = max(map(len, prompts))
-    count = min(sampling.max_new_tokens, model.config.context_length - longest)
-    padding = torch.tensor([longest - len(prompt) for prompt in prompts])
-    cache = model.new_cache(padding, longest + count)
-    device = model.wte.weight.device
-    # What stands in a padding column is never read: the cache masks it.
-    padded = [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
-    tokens = torch.tensor(padded, device=device)  # (B, T)
+    hidden, cache = _read_prompts(model, prompts, max(limits))
     choose = _Chooser(sampling, prompts, seeds, model.config.vocab_size)
-    rows: list[list[int]] = [[] for _ in prompts]
-    unfinished = set(range(len(prompts)))
-    for _ in range(count):
-        logits = model.logits(model.hidden(tokens, cache)[:, -1])  # (B, V)
-        chosen = choose(logits.cpu())  # (B,)
-        for row in sorted(unfinished):
-            if chosen[row] == stop_id:
-                unfinished.remove(row)
+    texts: list[list[int]] = [[] for _ in prompts]
+    running = list(range(len(prompts)))  # the prompt of each row
+    while True:
+        chosen = choose(model.logits(hidden).cpu())  # (B,)
+        going_on = []  # rows
+        for row, (number, token) in enumerate(zip(running, chosen, strict=True)):
+            if token == stop_id:
                 continue
-            rows[row].append(chosen[row])
-            if has_ended is not None and has_ended(rows[row]):
-                unfinished.remove(row)
-        yield rows
-        if not unfinished:
+            texts[number].append(token)
+            if len(texts[number]) < limits[number] and not (has_ended and has_ended(texts[number])):
+                going_on.append(row)
+        yield texts
+        if not going_on:
             return
-        tokens = torch.tensor(chosen, device=device)[:, None]  # (B, 1)
+        if len(going_on) < len(running):
+            rows = _close_gaps(going_on)
+            running, chosen = [running[row] for row in rows], [chosen[row] for row in rows]
+            cache.keep(rows)
+            choose.keep(rows)
+        tokens = torch.tensor(chosen, device=hidden.device)[:, None]  # (B, 1)
+        hidden = model.hidden(tokens, cache)[:, -1]  # (B, C)
+
+
+def _read_prompts(model: GPT, prompts: Sequence[Sequence[int]], count: int) -> tuple[torch.Tensor, KVCache]:
+    """What `model.logits` reads at the end of each prompt, (B, C), and a cache with room for `count` new tokens.
+
+    A few prompts are read at a time: in a batch that is sorted by length these need hardly any padding.
+    """
+    longest = max(map(len, prompts))
+    cache = model.new_cache(torch.tensor([longest - len(prompt) for prompt in prompts]), longest + count)
+    ends = []
+    for first in range(0, len(prompts), PROMPT_ROWS):
+        part = prompts[first : first + PROMPT_ROWS]
+        columns = max(map(len, part))
+        # What stands in a padding column is never read: the cache masks it.
+        padded = [[0] * (columns - len(prompt)) + list(prompt) for prompt in part]
+        tokens = torch.tensor(padded, device=model.wte.weight.device)  # (B, T)
+        ends.append(model.hidden(tokens, cache.part(first, len(part), longest - columns))[:, -1])
+    cache.length = longest
+    return torch.cat(ends), cache
+
+
+def _close_gaps(rows: Sequence[int]) -> list[int]:
+    """The same rows in another order: the last ones stand in the gaps, each other one at the place of its number."""
+    staying, moved = set(rows), [row for row in rows if row >= len(rows)]
+    return [row if row in staying else moved.pop() for row in range(len(rows))]
 
 
 class _Chooser:
@@ -157,6 +194,11 @@ class _Chooser:
         self.seen = torch.zeros(len(prompts), vocab_size, dtype=torch.bool)  # (B, V)
         for row, prompt in enumerate(prompts):
             self.seen[row, list(prompt)] = True
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows alone, in this order."""
+        self.generators = [self.generators[row] for row in rows]
+        self.seen = self.seen[list(rows)]
 
     def __call__(self, logits: torch.Tensor) -> list[int]:
         sampling = self.sampling
@@ -181,22 +223,3 @@ def _check_prompts(prompts: Sequence[Sequence[int]], context_length: int) -> Non
                 f"prompt {number} of {len(prompts)} has {len(prompt):,} tokens, the model's context_length of "
                 f"{context_length:,} must also hold a new one; shorten the prompt."
             )
-
-
-def _batches(
-    prompts: Sequence[Sequence[int]], batch_size: int, max_new_tokens: int, context_length: int
-) -> list[list[int]]:
-    """Indices of prompts in batches of similar length.
-
-    Prompts that fill the context before `max_new_tokens` share a batch only with those of their own length: padding
-    counts as columns of the context, and would end the shorter ones earlier.
-    """
-    batches: list[list[int]] = []
-    for index in sorted(range(len(prompts)), key=lambda index: len(prompts[index])):
-        length = len(prompts[index])
-        fits = length + max_new_tokens <= context_length
-        if batches and len(batches[-1]) < batch_size and (fits or length == len(prompts[batches[-1][0]])):
-            batches[-1].append(index)
-        else:
-            batches.append([index])
-    return batches

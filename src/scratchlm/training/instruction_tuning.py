@@ -82,7 +82,10 @@ def _fit(entry: Entry, example: Example, tokenizer: Tokenizer, config: Instructi
 
 
 class InstructionTuning:
-    """A base model with the entries that fit `max_tokens`; `counts` says how many of each split did not."""
+    """A base model with the entries that fit `max_tokens`.
+
+    `counts` says how many of each split did not, and which share of the tokens that the training computes is padding.
+    """
 
     def __init__(
         self,
@@ -100,16 +103,16 @@ class InstructionTuning:
         fitted = {name: fit_to_length(name, splits[name], tokenizer, config) for name in ("train", "val")}
         self.examples = {name: [example for _, example in pairs] for name, (pairs, _) in fitted.items()}
         self.sampled = [entry for entry, _ in fitted["val"][0][:SAMPLES]]
-        self.counts = fitted["train"][1] | fitted["val"][1]
+        rows, pad_id = config.micro_batch_size, tokenizer.eot_id
+        self.batches = ExampleBatches(self.examples["train"], config.batch_size, rows, config.seed, pad_id)
+        padding = {"padding_rate": self.batches.padding_rate(config.epochs)}
+        self.counts: dict[str, float] = fitted["train"][1] | fitted["val"][1] | padding
 
     def fit(self, folder: Path) -> tuple[Progress, dict[str, float]]:
         """Train, resuming from `folder`; return what was recorded and the run's speed."""
         config, pad_id = self.config, self.tokenizer.eot_id
         rows, columns = config.micro_batch_size, config.max_tokens
         check_memory("finetune_instruct", self.model, pick_device(), rows, columns, config.precision)
-        batches = ExampleBatches(
-            self.examples["train"], config.batch_size, config.micro_batch_size, config.seed, pad_id
-        )
 
         def evaluate(model: GPT) -> dict[str, float]:
             return evaluate_examples(model, self.examples["val"], config.micro_batch_size, pad_id)
@@ -117,5 +120,5 @@ class InstructionTuning:
         def sample(model: GPT) -> list[dict[str, Any]]:
             return continue_prompts(model, self.tokenizer, list(map(format_prompt, self.sampled)), config.sample)
 
-        steps = config.epochs * batches.steps_per_epoch
-        return train(self.model, batches, language_model_loss, evaluate, config, steps, folder, sample)
+        steps = config.epochs * self.batches.steps_per_epoch
+        return train(self.model, self.batches, language_model_loss, evaluate, config, steps, folder, sample)
