@@ -39,9 +39,11 @@ PEER_SETTINGS = (
 PEER_OPTIMIZATION = {
     "optimizer": "adamw",
     "learning_rate": 1e-3,
+    "schedule": "cosine",
     "min_learning_rate_ratio": 0.1,
     "warmup_steps": 100,
     "weight_decay": 0.1,
+    "beta1": 0.9,
     "beta2": 0.99,
     "eval_tokens": BLOCK,
     "sample_prompts": [],

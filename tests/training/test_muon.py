@@ -72,7 +72,9 @@ class LinearGPT(nn.Module):
         ]
         rate, decay = CONFIG.learning_rate, CONFIG.weight_decay
         return [
-            torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.Muon(
+                matrices, lr=rate, weight_decay=decay, momentum=CONFIG.beta1, adjust_lr_fn="match_rms_adamw"
+            ),
             torch.optim.AdamW(groups, lr=rate, betas=(CONFIG.beta1, CONFIG.beta2)),
         ]
 

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch.optim import AdamW, Optimizer
 
-# https://kellerjordan.github.io/posts/muon: momentum (Nesterov's), and the steps and coefficients of the iteration.
-MOMENTUM = 0.95
+# https://kellerjordan.github.io/posts/muon: the steps and the coefficients of the iteration.
 ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 EPS = 1e-7
@@ -20,7 +19,8 @@ BATCH_NUMBERS = 2**24  # in matrices of one shape that are made orthogonal toget
 class Muon(AdamW):
     """Muon for groups whose parameters hold `matrices` matrices side by side, AdamW for groups where that is 0.
 
-    The scaling is symmetric: a matrix and its transpose move alike. `dtype` is that of the Newton-Schulz iteration.
+    The scaling is symmetric: a matrix and its transpose move alike. The momentum, Nesterov's, is the first of AdamW's
+    betas. `dtype` is that of the Newton-Schulz iteration.
     """
 
     def __init__(self, groups: Sequence[Mapping[str, Any]], dtype: torch.dtype, **adamw: Any) -> None:
@@ -39,7 +39,8 @@ class Muon(AdamW):
                 if parameter.grad is None:
                     continue
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                pairs = [tensor.chunk(group["matrices"], dim=1) for tensor in (parameter, self._direction(parameter))]
+                whole = self._direction(parameter, group["betas"][0])
+                pairs = [tensor.chunk(group["matrices"], dim=1) for tensor in (parameter, whole)]
                 for matrix, direction in zip(*pairs, strict=True):
                     wide = (matrix, direction) if matrix.shape[0] <= matrix.shape[1] else (matrix.mT, direction.mT)
                     by_shape[wide[0].shape].append((*wide, group["lr"]))
@@ -50,11 +51,11 @@ class Muon(AdamW):
                 self._move(members[first : first + size])
         return super().step(closure)
 
-    def _direction(self, parameter: torch.Tensor) -> torch.Tensor:
+    def _direction(self, parameter: torch.Tensor, beta: float) -> torch.Tensor:
         assert parameter.grad is not None
         momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
-        momentum.lerp_(parameter.grad, 1 - MOMENTUM)
-        return parameter.grad.lerp(momentum, MOMENTUM)
+        momentum.lerp_(parameter.grad, 1 - beta)
+        return parameter.grad.lerp(momentum, beta)
 
     def _move(self, members: Sequence[tuple[torch.Tensor, torch.Tensor, float]]) -> None:
         updates = orthogonalize(torch.stack([direction.to(self.dtype) for _, direction, _ in members]))  # (N, R, C)
