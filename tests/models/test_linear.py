@@ -96,14 +96,16 @@ def test_the_plain_path_runs_elsewhere(case: str, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.filterwarnings("ignore:.*Function'> should not be instantiated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_a_compiled_graph_computes_the_same(transposed: bool):
+def test_a_compiled_graph_computes_the_same(transposed: bool, backend: str):
     tensors = make_inputs(transposed)
 
     def function(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         return linear(x, weight.T if transposed else weight, bias)
 
-    compiled = torch.compile(function, backend="aot_eager", fullgraph=True)
+    compiled = torch.compile(function, backend=backend, fullgraph=True)
     results = [run(each, tensors, transposed=False) for each in (compiled, function)]
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs)
