@@ -29,7 +29,7 @@ from scratchlm.recipes import recipe_text
 from scratchlm.stages import RUNS
 
 RECIPE = "shakespeare-char"
-STEPS, BLOCK = 2_000, 64
+STEPS, BLOCK, EVAL_INTERVAL = 2_000, 64, 250
 # As nanoGPT's README has it: "I only have a macbook".
 PEER_SETTINGS = (
     "config/train_shakespeare_char.py --device=cpu --compile=False --eval_iters=20 --log_interval=1 "
@@ -67,8 +67,9 @@ def prepare_peer(peer: Path, text: Path, folder: Path) -> None:
 
 def race_peer(peer: Path, data: Path, steps: int) -> Contestant:
     """Its train.py; what it saves goes beside its data."""
-    settings = [f"--max_iters={steps}", f"--lr_decay_iters={steps}", f"--dataset={data}", f"--out_dir={data / 'out'}"]
-    command = [sys.executable, "train.py", *PEER_SETTINGS, *settings]
+    settings = [f"--max_iters={steps}", f"--lr_decay_iters={steps}", f"--eval_interval={min(EVAL_INTERVAL, steps)}"]
+    folders = [f"--dataset={data}", f"--out_dir={data / 'out'}"]
+    command = [sys.executable, "train.py", *PEER_SETTINGS, *settings, *folders]
     read = partial(read_peer, peer=peer, data=data)
     return Contestant("nanoGPT", command, peer, {"PYTHONDONTWRITEBYTECODE": "1"}, read)
 

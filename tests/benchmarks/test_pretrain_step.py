@@ -49,7 +49,7 @@ def run(*arguments: str) -> str:
     command = [sys.executable, "-m", "benchmarks.pretrain_step", *TINY, *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stderr + done.stdout  # the profile, then the table
 
 
 def test_every_contestant_has_a_row_and_ours_a_profile(tmp_path: Path):
