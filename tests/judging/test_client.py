@@ -9,8 +9,9 @@ import tenacity
 
 from scratchlm.errors import UserError
 from scratchlm.judging import client
-from scratchlm.judging.client import ChatClient, ClientConfig
-from scratchlm.judging.rubric import REPLY_SCHEMA
+from scratchlm.judging.client import ChatClient
+from scratchlm.judging.config import ClientConfig
+from scratchlm.judging.reply_form import REPLY_SCHEMA
 from tests.judging.conftest import Answer, ChatServer, completion
 
 MESSAGES = [{"role": "user", "content": "Grade this."}]

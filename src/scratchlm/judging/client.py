@@ -10,7 +10,7 @@ import tenacity
 from pydantic import BaseModel, Field, ValidationError
 
 from scratchlm.errors import UserError
-from scratchlm.params import Schema
+from scratchlm.judging.config import ClientConfig
 from scratchlm.retry_after import parse_retry_after
 
 KEY = "SCRATCHLM_JUDGE_API_KEY"
@@ -22,16 +22,6 @@ LONGEST_WAIT_SECONDS = 300
 TRANSIENT_STATUS = {408, 409, 425, 429}
 
 _backoff = tenacity.wait_random_exponential(multiplier=1, max=30)
-
-
-class ClientConfig(Schema):
-    """A model at an OpenAI-compatible endpoint, and how it is asked."""
-
-    base_url: str = Field(pattern=r"^https?://[^@]+$")
-    model: str = Field(min_length=1)
-    temperature: float | None = Field(ge=0)
-    max_tokens: int = Field(gt=0)
-    max_attempts: int = Field(gt=0)
 
 
 class _Message(BaseModel):
