@@ -1,6 +1,6 @@
 """What the graph costs beside the work of its stages: their start-up, and DVC's `repro` with nothing to do.
 
-`python -m benchmarks.graph` imports each stage's module in fresh processes and says which packages take the time, then
+`python -m benchmarks.graph` imports what each stage does in fresh processes and says which packages take the time, then
 compares a `dvc repro` that runs nothing with that of as many empty stages. `--cold` also runs the whole graph of the
 last commit, with no cache. Everything runs in temporary folders; the checkout is not touched.
 """
@@ -22,6 +22,14 @@ from scratchlm.artifacts import read_json
 from scratchlm.params import read_yaml
 
 PACKAGES = ("torch", "pandas", "sklearn", "scipy", "numpy", "tensorflow")
+# What main imports besides, with the sample's parameters: torch's optimizers import torch._dynamo when one is made.
+LATER = {
+    "export_gpt2": "tensorflow",
+    "finetune_classifier": "torch._dynamo",
+    "finetune_instruct": "torch._dynamo",
+    "judge_responses": "scratchlm.judging.local_judge",
+    "pretrain": "torch._dynamo",
+}
 DVC = (sys.executable, "-m", "dvc")
 
 
@@ -31,8 +39,9 @@ def stages_of_the_graph() -> list[str]:
 
 
 def start_up(stage: str, rounds: int) -> Figures:
-    """Median seconds of a process that only imports a stage, and the share of the imports that each package has."""
-    command = [sys.executable, "-c", f"import pipeline.{stage}"]
+    """Median seconds of a process that only imports what a stage does, and the share that each package has of it."""
+    modules = ", ".join(filter(None, [f"pipeline.{stage}", LATER.get(stage)]))
+    command = [sys.executable, "-c", f"import {modules}"]
     seconds = statistics.median(_seconds(command, ROOT) for _ in range(rounds))
     timed = [sys.executable, "-X", "importtime", *command[1:]]
     log = subprocess.run(timed, cwd=ROOT, env=_environment(), check=True, capture_output=True, text=True).stderr
