@@ -20,7 +20,6 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.limits import describe_machine
 from benchmarks.side_by_side import ROOT, Contestant, growth_exponent, run, run_in_turn, table
 from scratchlm.artifacts import read_json
 from scratchlm.judging.config import ServerConfig
@@ -41,6 +40,7 @@ COLUMNS = {
     "peak_mb": "client MB",
 }
 BATCHING = "--continuous-batching --cb-block-size=32 --cb-num-blocks=1024 --cb-max-batch-tokens=1024"
+CONCURRENCIES = (1, 4, 8, 16, 32)
 READY_SECONDS = 180
 
 
@@ -154,7 +154,8 @@ def transformers_server(folder: Path) -> Iterator[tuple[str, str]]:
     command = [transformers, "serve", model, "--host", "127.0.0.1", "--port", str(port), *BATCHING.split()]
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "huggingface")}
     with running(command, port, folder / "log", **offline) as base_url:
-        run(contestant("warm up", base_url, model, 4, 2))
+        for number in CONCURRENCIES:  # the server's first requests take longer than those after them
+            run(contestant("warm up", base_url, model, 2 * number, number))
         yield base_url, model
 
 
@@ -188,6 +189,8 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.05, help="seconds that server 2 takes for an answer")
     parser.add_argument("--growth", action="store_true")
     arguments = parser.parse_args()
+    from benchmarks.limits import describe_machine  # imports torch, which is no part of the memory of a client
+
     print(describe_machine(), end="\n\n")
     with delayed_server(arguments.delay) as base_url:
         if arguments.growth:
@@ -197,7 +200,7 @@ def main() -> None:
         print(race(base_url, "delay", arguments.answers, (1, 8, 64), arguments.rounds), end="\n\n")
     with tempfile.TemporaryDirectory() as folder, transformers_server(Path(folder)) as (base_url, model):
         print(f"transformers serve {BATCHING}, {arguments.answers} answers", end="\n\n")
-        print(race(base_url, model, arguments.answers, (1, 4, 8, 16), arguments.rounds))
+        print(race(base_url, model, arguments.answers, CONCURRENCIES, arguments.rounds))
 
 
 if __name__ == "__main__":
