@@ -23,6 +23,7 @@ READABLE = {
     "A first thought: SCORE: 20. On reflection:\nSCORE: 85": 85,
     '{"reason": "2 + 3 is 5", "score": 85}': 85,
     '{"score": 85.0}': 85,
+    '{"reason": "not SCORE: 20", "score": 85}': 85,
     '```json\n{"score": 85}\n```': 85,
     'Here you are: {"reason": "right", "score": 85}': 85,
 }

@@ -24,8 +24,17 @@ TRANSIENT_STATUS = {408, 409, 425, 429}
 _backoff = tenacity.wait_random_exponential(multiplier=1, max=30)
 
 
+class _Function(BaseModel):
+    arguments: str
+
+
+class _ToolCall(BaseModel):
+    function: _Function
+
+
 class _Message(BaseModel):
     content: str | None = None
+    tool_calls: list[_ToolCall] | None = None
     refusal: str | None = None
 
 
@@ -47,9 +56,10 @@ class ChatReply(BaseModel):
 
     @property
     def text(self) -> str:
-        """The content, or the refusal of a model that refuses."""
+        """The content, or what a tool was called with, or the refusal of a model that refuses."""
         message = self.choices[0].message
-        return message.content or message.refusal or ""
+        called = message.tool_calls[0].function.arguments if message.tool_calls else ""
+        return message.content or called or message.refusal or ""
 
 
 class GarbageReplyError(Exception):
