@@ -4,11 +4,11 @@ from pathlib import Path
 
 from scratchlm.artifacts import write_json, write_jsonl
 from scratchlm.judging.answers import read_answers
-from scratchlm.judging.judge import JudgeConfig, judge_items, make_judge
+from scratchlm.judging.config import JudgeConfig
+from scratchlm.judging.judge import judge_items, make_judge
 from scratchlm.judging.verdicts import VerdictStore, count_replies
 from scratchlm.params import read_params
 from scratchlm.stages import run_stage
-from scratchlm.training.device import pick_device
 from scratchlm.workspace import work_root
 
 MODELS = Path("data/models")
@@ -19,7 +19,7 @@ METRICS = Path("metrics/judge_responses.json")
 
 def main() -> None:
     params = read_params("judge_responses", JudgeConfig)
-    judge = make_judge(params, MODELS, pick_device())
+    judge = make_judge(params, MODELS)
     with VerdictStore(work_root() / "verdicts.sqlite") as store:
         replies = judge_items(judge, read_answers(RESPONSES), store)
     write_jsonl(REPLIES, replies)

@@ -6,8 +6,9 @@ from pydantic import Field
 
 from scratchlm.artifacts import write_csv, write_json
 from scratchlm.judging.answers import read_answers, read_replies
-from scratchlm.judging.reference import chrf
-from scratchlm.judging.verdicts import histogram, rank_agreement, read_score, summarize_scores
+from scratchlm.judging.chrf import chrf
+from scratchlm.judging.reading import read_score
+from scratchlm.judging.scores import histogram, rank_agreement, summarize_scores
 from scratchlm.params import Schema, read_params
 from scratchlm.stages import run_stage
 

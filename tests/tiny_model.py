@@ -44,7 +44,7 @@ def teach(model: GPT, tokens: list[int]) -> GPT:
     Attention and positions are silenced: only the last token counts.
     """
     assert len(set(tokens)) == len(tokens)
-    for ignored in (model.wpe.weight, model.h[0].attn.c_proj.weight):
+    for ignored in (model.wpe.weight, *(block.attn.c_proj.weight for block in model.h)):
         ignored.data.zero_()
         ignored.requires_grad_(False)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.03)

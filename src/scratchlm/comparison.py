@@ -13,8 +13,9 @@ from scipy import stats
 
 from scratchlm.artifacts import read_jsonl
 from scratchlm.errors import UserError
-from scratchlm.judging.reference import chrf
-from scratchlm.judging.verdicts import rank_agreement, read_score
+from scratchlm.judging.chrf import chrf
+from scratchlm.judging.reading import read_score
+from scratchlm.judging.scores import rank_agreement
 from scratchlm.params import project_root
 from scratchlm.statistics import paired_difference
 

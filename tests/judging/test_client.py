@@ -9,8 +9,10 @@ import tenacity
 
 from scratchlm.errors import UserError
 from scratchlm.judging import client
-from scratchlm.judging.client import ChatClient, ClientConfig
-from scratchlm.judging.rubric import REPLY_SCHEMA
+from scratchlm.judging.client import ChatClient
+from scratchlm.judging.config import ClientConfig
+from scratchlm.judging.reading import read_points
+from scratchlm.judging.reply_form import REPLY_SCHEMA
 from tests.judging.conftest import Answer, ChatServer, completion
 
 MESSAGES = [{"role": "user", "content": "Grade this."}]
@@ -42,6 +44,15 @@ def test_the_text_of_a_refusal_or_of_no_content_is_a_reply(server: ChatServer):
     server.answers = [refusal, completion(None)]
     judge = make_client(server)
     assert [judge.ask(MESSAGES).text, judge.ask(MESSAGES).text] == ["I cannot grade this.", ""]
+
+
+def test_what_a_tool_was_called_with_is_a_reply_where_there_is_no_content(server: ChatServer):
+    call = completion(None)
+    call.body["choices"][0]["message"]["tool_calls"] = [
+        {"id": "1", "type": "function", "function": {"name": "verdict", "arguments": '{"reason": "no", "score": 3}'}}
+    ]
+    server.answers = [call]
+    assert read_points(make_client(server).ask(MESSAGES).text) == 3
 
 
 def test_retry_after_in_seconds_is_honoured(server: ChatServer):

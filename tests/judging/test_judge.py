@@ -18,8 +18,12 @@ import torch
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.errors import UserError
 from scratchlm.judging import client
-from scratchlm.judging.judge import JudgeConfig, LocalJudge, ServerConfig, ServerJudge, judge_items, make_judge
-from scratchlm.judging.verdicts import VerdictStore, read_score
+from scratchlm.judging.config import JudgeConfig, ServerConfig
+from scratchlm.judging.judge import judge_items, make_judge
+from scratchlm.judging.local_judge import LocalJudge
+from scratchlm.judging.reading import read_score
+from scratchlm.judging.server_judge import ServerJudge
+from scratchlm.judging.verdicts import VerdictStore
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import GPT
 from scratchlm.models.storage import save_model
@@ -199,8 +203,8 @@ def test_a_classifier_is_no_judge(tmp_path: Path):
 def test_the_parameters_choose_the_judge(tmp_path: Path, server: ChatServer):
     save_tiny_model(tmp_path / "judge")
     settings = {"model": "judge", "openai": server_config(server.base_url)}
-    assert isinstance(make_judge(JudgeConfig(backend="local", **settings), tmp_path, CPU), LocalJudge)
-    assert isinstance(make_judge(JudgeConfig(backend="openai", **settings), tmp_path, CPU), ServerJudge)
+    assert isinstance(make_judge(JudgeConfig(backend="local", **settings), tmp_path), LocalJudge)
+    assert isinstance(make_judge(JudgeConfig(backend="openai", **settings), tmp_path), ServerJudge)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu import corpus_chrf, sentence_chrf
 
-from scratchlm.judging import reference
+from scratchlm.judging import chrf, reference
 from scratchlm.judging.reference import normalise, repeats_itself, score_answer, score_answers
 from scratchlm.statistics import bootstrap_interval, wilson_interval
 
@@ -57,6 +57,7 @@ def test_importing_builds_no_scorer(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("sacrebleu.metrics.chrf.CHRF", None)
     monkeypatch.setattr("rouge_score.rouge_scorer.RougeScorer", None)
     runpy.run_path(reference.__file__)
+    runpy.run_path(chrf.__file__)
 
 
 def test_a_verbatim_answer_has_the_best_figures():

@@ -10,7 +10,7 @@ import tenacity
 from pydantic import BaseModel, Field, ValidationError
 
 from scratchlm.errors import UserError
-from scratchlm.params import Schema
+from scratchlm.judging.config import ClientConfig
 from scratchlm.retry_after import parse_retry_after
 
 KEY = "SCRATCHLM_JUDGE_API_KEY"
@@ -24,18 +24,17 @@ TRANSIENT_STATUS = {408, 409, 425, 429}
 _backoff = tenacity.wait_random_exponential(multiplier=1, max=30)
 
 
-class ClientConfig(Schema):
-    """A model at an OpenAI-compatible endpoint, and how it is asked."""
+class _Function(BaseModel):
+    arguments: str
 
-    base_url: str = Field(pattern=r"^https?://[^@]+$")
-    model: str = Field(min_length=1)
-    temperature: float | None = Field(ge=0)
-    max_tokens: int = Field(gt=0)
-    max_attempts: int = Field(gt=0)
+
+class _ToolCall(BaseModel):
+    function: _Function
 
 
 class _Message(BaseModel):
     content: str | None = None
+    tool_calls: list[_ToolCall] | None = None
     refusal: str | None = None
 
 
@@ -57,9 +56,10 @@ class ChatReply(BaseModel):
 
     @property
     def text(self) -> str:
-        """The content, or the refusal of a model that refuses."""
+        """The content, or what a tool was called with, or the refusal of a model that refuses."""
         message = self.choices[0].message
-        return message.content or message.refusal or ""
+        called = message.tool_calls[0].function.arguments if message.tool_calls else ""
+        return message.content or called or message.refusal or ""
 
 
 class GarbageReplyError(Exception):

@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 
 from rouge_score.rouge_scorer import RougeScorer
-from sacrebleu.metrics.chrf import CHRF
 
+from scratchlm.judging.chrf import chrf, corpus_chrf
 from scratchlm.statistics import bootstrap_interval, wilson_interval
 
 NGRAM = 4
@@ -39,7 +39,7 @@ def score_answers(answers: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, 
         interval = wilson_interval(int(sum(values)), len(values)) if name in PROPORTIONS else bootstrap_interval(values)
         metrics[f"{name}_low"], metrics[f"{name}_high"] = interval
     responses, references = [[answer[key] for answer in answers] for key in ("response", "output")]
-    metrics["ref_chrf_corpus"] = _chrf().corpus_score(responses, [references]).score
+    metrics["ref_chrf_corpus"] = corpus_chrf(responses, references)
     return [{"id": answer["id"], **item} for answer, item in zip(answers, items, strict=True)], metrics
 
 
@@ -48,21 +48,11 @@ def normalise(text: str) -> str:
     return " ".join(text.casefold().translate(_without_punctuation).split())
 
 
-def chrf(response: str, reference: str) -> float:
-    """chrF++ of one answer (Popovic 2017), 0 to 100."""
-    return _chrf().sentence_score(response, [reference]).score
-
-
 def repeats_itself(text: str) -> bool:
     """Whether some four words in a row occur three times or more."""
     words = text.split()
     ngrams = Counter(tuple(words[start : start + NGRAM]) for start in range(len(words) - NGRAM + 1))
     return max(ngrams.values(), default=0) >= REPEATS
-
-
-@cache
-def _chrf() -> CHRF:
-    return CHRF(word_order=2)
 
 
 @cache

@@ -1,0 +1,207 @@
+"""Judging answers on a local server: all requests one after the other, against `max_concurrency` at once.
+
+Both ask through the pipeline's own judge and store. Server 1 is `transformers serve` with continuous batching and a
+model that always replies the same; server 2 answers after a fixed delay, and so shows what our client costs itself.
+`--growth` judges 1x, 4x and 16x the answers on server 2.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from benchmarks.side_by_side import ROOT, Contestant, growth_exponent, run, run_in_turn, table
+from scratchlm.artifacts import read_json
+from scratchlm.judging.config import ServerConfig
+from scratchlm.judging.judge import judge_items
+from scratchlm.judging.rubric import POINTS
+from scratchlm.judging.server_judge import ServerJudge
+from scratchlm.judging.verdicts import VerdictStore
+
+SAMPLE = ROOT / "data/sample/instructions.json"
+REPLY = "zyxwvutsrqponmlkjihgfedcba\nSCORE: 70"  # no token twice: a model can learn it by heart
+VOCAB_SIZE = 1_000
+SHAPE = {"n_layer": 6, "n_head": 8, "n_embd": 512, "context_length": 1_024}
+CHAT_TEMPLATE = "{% for message in messages %}{{ message.content }}\n{% endfor %}>"
+COLUMNS = {
+    "seconds": "seconds",
+    "judging": "of them judging",
+    "per_second": "verdicts a second",
+    "peak_mb": "client MB",
+}
+BATCHING = "--continuous-batching --cb-block-size=32 --cb-num-blocks=1024 --cb-max-batch-tokens=1024"
+CONCURRENCIES = (1, 4, 8, 16, 32)
+READY_SECONDS = 180
+
+
+def judge(base_url: str, model: str, answers: int, concurrency: int) -> None:
+    """A contestant: judge with an empty store, and print the seconds without start-up."""
+    entries = read_json(SAMPLE)
+    chosen = [entries[number % len(entries)] for number in range(answers)]
+    items = [{"id": n, **entry, "response": f"{n}. {entry['output']}"} for n, entry in enumerate(chosen)]
+    settings = {"temperature": 0.0, "max_tokens": 64, "max_attempts": 5, "max_concurrency": concurrency}
+    judges = ServerJudge(ServerConfig(base_url=base_url, model=model, **settings))
+    with tempfile.TemporaryDirectory() as folder, VerdictStore(Path(folder) / "verdicts.sqlite") as store:
+        start = time.perf_counter()
+        rows = judge_items(judges, items, store)
+        seconds = time.perf_counter() - start
+    assert [row["status"] for row in rows] == ["ok"] * answers
+    print(json.dumps({"judging": seconds, "per_second": answers / seconds}))
+
+
+def contestant(name: str, *arguments: object) -> Contestant:
+    """A process of its own that calls `judge` with these arguments."""
+    call = f"from benchmarks.judge import judge; judge(*{arguments!r})"
+    return Contestant(name, [sys.executable, "-c", call], environment={"NO_PROXY": "127.0.0.1"})
+
+
+async def answer_after(delay: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """One connection to server 2: every request is answered with a verdict, `delay` seconds after it came."""
+    reply = {"choices": [{"message": {"content": '{"reason": "It is right.", "score": 70}'}}], "model": "delay"}
+    body = json.dumps({**reply, "usage": {"prompt_tokens": 200, "completion_tokens": 12}}).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    try:
+        while request := await reader.readuntil(b"\r\n\r\n"):
+            lines = request.decode("latin-1").lower().split("\r\n")
+            length = next((int(line.split(":")[1]) for line in lines if line.startswith("content-length:")), 0)
+            await reader.readexactly(length)
+            await asyncio.sleep(delay if length else 0)
+            writer.write(head + body)
+            await writer.drain()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        writer.close()
+
+
+def serve_delayed(port: int, delay: float) -> None:
+    """Server 2, until it is ended."""
+
+    async def serve() -> None:
+        server = await asyncio.start_server(lambda *ends: answer_after(delay, *ends), "127.0.0.1", port)
+        await server.serve_forever()
+
+    asyncio.run(serve())
+
+
+def write_model(folder: Path) -> Path:
+    """A model directory that replies REPLY to everything, with a tokenizer made for the prompts of the sample."""
+    from scratchlm.datasets.tokenizer_building import write_tokenizer
+    from scratchlm.datasets.tokenizers import load_tokenizer
+    from scratchlm.models.gpt import GPT, GPTConfig
+    from scratchlm.models.storage import save_model
+    from tests.tiny_model import teach
+
+    tokenizer_folder, model_folder = folder / "tokenizer", folder / "model"
+    prompts = [POINTS.prompt({**entry, "response": entry["output"]}) for entry in read_json(SAMPLE)]
+    tokenizer_folder.mkdir()
+    write_tokenizer(tokenizer_folder, "bpe", prompts, VOCAB_SIZE)
+    tokenizer = load_tokenizer(tokenizer_folder)
+    model = GPT(GPTConfig(vocab_size=tokenizer.vocab_size, dropout=0.0, **SHAPE))
+    model.init_weights(seed=0)
+    teach(model.eval(), [*tokenizer.encode(f">{REPLY}"), tokenizer.eot_id])
+    save_model(model, model_folder, tokenizer=tokenizer_folder, card="For a benchmark.", chat_template=CHAT_TEMPLATE)
+    return model_folder
+
+
+@contextmanager
+def running(command: Sequence[str | Path], port: int, log: Path, **environment: str) -> Iterator[str]:
+    """A server's base URL once it answers; it is ended afterwards. The end of its log is shown if it does not start."""
+    with log.open("w") as file:
+        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=file, stderr=file)
+    try:
+        deadline = time.monotonic() + READY_SECONDS
+        while not _is_ready(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                sys.exit(f"the server did not start: {log.read_text()[-1000:]}")
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+@contextmanager
+def delayed_server(delay: float) -> Iterator[str]:
+    """Server 2."""
+    with tempfile.TemporaryDirectory() as folder:
+        port = _free_port()
+        call = f"from benchmarks.judge import serve_delayed; serve_delayed({port}, {delay})"
+        with running([sys.executable, "-c", call], port, Path(folder) / "log") as base_url:
+            yield base_url
+
+
+@contextmanager
+def transformers_server(folder: Path) -> Iterator[tuple[str, str]]:
+    """Server 1, warmed up, and the name of its model."""
+    model, port = str(write_model(folder)), _free_port()
+    transformers = Path(sys.executable).with_name("transformers")
+    command = [transformers, "serve", model, "--host", "127.0.0.1", "--port", str(port), *BATCHING.split()]
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "huggingface")}
+    with running(command, port, folder / "log", **offline) as base_url:
+        for number in CONCURRENCIES:  # the server's first requests take longer than those after them
+            run(contestant("warm up", base_url, model, 2 * number, number))
+        yield base_url, model
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def race(base_url: str, model: str, answers: int, concurrencies: Sequence[int], rounds: int) -> str:
+    """The table of one server; the ratios are of the seconds of judging, without the start of the process."""
+    contestants = [contestant(f"{number} at once", base_url, model, answers, number) for number in concurrencies]
+    return "\n".join(table(run_in_turn(contestants, rounds), COLUMNS, ratio_of="judging"))
+
+
+def growth(base_url: str, answers: int) -> str:
+    """Seconds and memory of the client at 1x, 4x and 16x the answers, and how they grow."""
+    sizes = [answers * factor for factor in (1, 4, 16)]
+    runs = {f"{size:,} answers": [run(contestant("", base_url, "delay", size, 64))] for size in sizes}
+    lines = list(table(runs, COLUMNS))
+    for name in ("judging", "peak_mb"):
+        exponent = growth_exponent(sizes, [figures[0][name] for figures in runs.values()])
+        lines.append(f"\n{COLUMNS[name]}: exponent {exponent:.2f}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--answers", type=int, default=110)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--delay", type=float, default=0.05, help="seconds that server 2 takes for an answer")
+    parser.add_argument("--growth", action="store_true")
+    arguments = parser.parse_args()
+    from benchmarks.limits import describe_machine  # imports torch, which is no part of the memory of a client
+
+    print(describe_machine(), end="\n\n")
+    with delayed_server(arguments.delay) as base_url:
+        if arguments.growth:
+            print(growth(base_url, arguments.answers))
+            return
+        print(f"A server that answers after {arguments.delay:g} s, {arguments.answers} answers", end="\n\n")
+        print(race(base_url, "delay", arguments.answers, (1, 8, 64), arguments.rounds), end="\n\n")
+    with tempfile.TemporaryDirectory() as folder, transformers_server(Path(folder)) as (base_url, model):
+        print(f"transformers serve {BATCHING}, {arguments.answers} answers", end="\n\n")
+        print(race(base_url, model, arguments.answers, CONCURRENCIES, arguments.rounds))
+
+
+if __name__ == "__main__":
+    main()
