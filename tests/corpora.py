@@ -20,6 +20,7 @@ DOCUMENT = ShardConfig(
     split="document",
     val_fraction=0.3,
     shard_tokens=500,
+    engine="tiktoken",
 )
 TAIL = DOCUMENT.model_copy(update={"split": "tail", "val_fraction": 0.1, "shard_tokens": 10**8})
 
@@ -67,7 +68,7 @@ def write_shards(folder: Path, tokenizer: Tokenizer, splits: Mapping[str, Sequen
         part.mkdir()
         with closing(ShardWriter(part, split, "memory", tokenizer, shard_tokens)) as writer:
             for text in texts:
-                writer.add([text])
+                writer.add(tokenizer.encode_to_numpy(text), len(text.encode()))
         write_json(part / MANIFEST, {"shards": writer.shards})
         written.append(part)
     write_shard_manifest(folder, written, tokenizer)

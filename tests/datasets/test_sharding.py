@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from scratchlm.artifacts import read_json, write_json
-from scratchlm.datasets import documents
+from scratchlm.datasets import documents, encoding
 from scratchlm.datasets import tokenizers as tokenizers_module
-from scratchlm.datasets.corpus import corpus_files
+from scratchlm.datasets.documents import corpus_files
 from scratchlm.datasets.sharding import ShardConfig, shard_corpus, shard_file
 from scratchlm.datasets.shards import SPLITS, TokenShards, write_shard_manifest
 from scratchlm.datasets.tokenizers import load_tokenizer
@@ -46,7 +46,7 @@ def shard_in_process(corpus: Path, tokenizer: Path, config: ShardConfig, directo
     """As `shard_corpus`, without other processes, which would not know what a test has set."""
     folders = [directory.with_name(f"{directory.name}-{file['name']}") for file in corpus_files(corpus)]
     for file, folder in zip(corpus_files(corpus), folders, strict=True):
-        shard_file(corpus, file, tokenizer, config, folder, np.empty(0, np.int64))
+        shard_file(corpus, file, tokenizer, config, folder, np.empty(0, np.int64), threads=1)
     directory.mkdir()
     write_shard_manifest(directory, folders, load_tokenizer(tokenizer))
 
@@ -83,6 +83,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(corpus: Path, tokeniz
     shutil.rmtree(project / ".work")
     code = f"""
 from pathlib import Path
+from scratchlm.datasets.documents import corpus_files
 from scratchlm.datasets.sharding import *
 if __name__ == "__main__":
     config = ShardConfig.model_validate({CONFIG.model_dump()})
@@ -224,6 +225,7 @@ def test_a_long_text_is_never_in_memory_as_a_whole(tokenizer: Path, project: Pat
     for module, name, size in ((documents, "BOOK_BYTES", 0), (documents, "BLOCK", 10_000)):
         monkeypatch.setattr(module, name, size)
     monkeypatch.setattr(tokenizers_module, "PART", 10_000)
+    monkeypatch.setattr(encoding, "BATCH", 10_000)
     text_bytes = 4_000_000
     corpus = write_corpus(project / "corpus", {"a.txt": ["word " * (text_bytes // 5)]})
     tracemalloc.start()
@@ -243,7 +245,7 @@ def test_a_senseless_number_of_workers_is_refused(
     corpus: Path, tokenizer: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("SCRATCHLM_WORKERS", "0")
-    with pytest.raises(UserError, match="SCRATCHLM_WORKERS is '0'; it has to be a number of processes"):
+    with pytest.raises(UserError, match="SCRATCHLM_WORKERS is '0'; it has to be a number of processors"):
         shard_corpus(corpus, tokenizer, CONFIG, project / "tokens")
 
 
@@ -252,5 +254,5 @@ def test_one_file_needs_no_other(corpus: Path, tokenizer: Path, project: Path):
     (part,) = (project / ".work").glob("shard_corpus/*/files/d.jsonl")
     path = corpus / "d.jsonl"
     entry = {"name": path.name, "bytes": path.stat().st_size, "sha256": file_hashes(corpus)[path.name]}
-    shard_file(corpus, entry, tokenizer, CONFIG, project / "alone", np.empty(0, np.int64))
+    shard_file(corpus, entry, tokenizer, CONFIG, project / "alone", np.empty(0, np.int64), threads=3)
     assert file_hashes(project / "alone") == file_hashes(part)

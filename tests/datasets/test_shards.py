@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from scratchlm.artifacts import read_json, write_json
 from scratchlm.datasets import shards as shards_module
-from scratchlm.datasets import tokenizers as tokenizers_module
 from scratchlm.datasets.shards import ShardWriter, TokenShards
 from scratchlm.datasets.tokenizers import BytePairTokenizer, Tokenizer
 from scratchlm.errors import UserError
@@ -142,15 +141,14 @@ def test_a_split_without_documents_has_none(tokenizer: Tokenizer, tmp_path: Path
     assert list(shards.documents("val")) == []
 
 
-def test_a_document_in_parts_is_written_as_in_one(
-    tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(tokenizers_module, "PART", 4)
+def test_a_document_in_parts_is_written_as_in_one(tokenizer: Tokenizer, tmp_path: Path):
     texts = ["one two three", "four", "five six seven eight nine ten", "eleven twelve"]
     whole = write_shards(tmp_path / "whole", tokenizer, {"train": texts}, shard_tokens=20)
     with closing(ShardWriter(tmp_path, "train", "memory", tokenizer, 20)) as writer:
         for text in texts:
-            writer.add(text[start : start + 3] for start in range(0, len(text), 3))
+            for start in range(0, len(text), 3):
+                part = text[start : start + 3]
+                writer.add(tokenizer.encode_to_numpy(part), len(part), ends=start + 3 >= len(text))
     assert writer.shards == read_json(whole / "manifest.json")["shards"]
     assert [shard["tokens"] for shard in writer.shards] == [19, 30, 14]
     for shard in writer.shards:

@@ -13,7 +13,6 @@ from scratchlm.artifacts import (
     has_sha256,
     link_file,
     read_json,
-    read_object,
     sha256_json,
     write_json,
 )
@@ -57,11 +56,6 @@ def fetch_corpus(config: CorpusConfig, directory: Path) -> dict[str, Any]:
             link_file(path, partial / name)
         write_json(partial / MANIFEST, manifest)
     return manifest
-
-
-def corpus_files(directory: Path) -> list[dict[str, Any]]:
-    """The manifest's entry of each file of a corpus, by name: name, url, bytes, sha256, licence."""
-    return sorted(read_object(directory / MANIFEST, {"files": list})["files"], key=lambda file: file["name"])
 
 
 def _list_sources(config: CorpusConfig) -> dict[str, Source | Package]:

@@ -1,4 +1,4 @@
-"""The documents in a corpus file: JSON and Arrow are read through `datasets`, the other formats directly, streamed."""
+"""The files of a corpus and their documents, streamed: JSON and Arrow through `datasets`, other formats directly."""
 
 import csv
 import glob
@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
+from scratchlm.artifacts import MANIFEST, read_object
 from scratchlm.errors import UserError
 
 # Together these keep every process below 1 GB: benchmarks/shard_memory.py.
@@ -32,6 +33,11 @@ SEPARATORS = {".csv": ",", ".tsv": "\t"}
 LOADERS: dict[str, dict[str, Any]] = {".json": {"on_mixed_types": None, "parse_agent_traces": False}, ".arrow": {}}
 
 Document = Iterable[str]  # a text as its parts in order, of any length, which can be gone through several times
+
+
+def corpus_files(directory: Path) -> list[dict[str, Any]]:
+    """The manifest's entry of each file of a corpus, by name: name, url, bytes, sha256, licence."""
+    return sorted(read_object(directory / MANIFEST, {"files": list})["files"], key=lambda file: file["name"])
 
 
 def read_documents(path: Path) -> Iterator[Document]:

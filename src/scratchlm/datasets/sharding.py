@@ -2,32 +2,37 @@
 
 import hashlib
 import itertools
-import multiprocessing
-import os
-import signal
-import threading
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Iterator
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
-from tqdm import tqdm
 
-from scratchlm.artifacts import MANIFEST, atomic_directory, has_sha256, read_json, verify_file, write_json
-from scratchlm.datasets.corpus import corpus_files
-from scratchlm.datasets.documents import Document, read_documents
+from scratchlm.artifacts import (
+    MANIFEST,
+    atomic_directory,
+    has_sha256,
+    read_json,
+    sha256_file,
+    verify_file,
+    write_json,
+)
+from scratchlm.datasets.documents import Document, corpus_files, read_documents
+from scratchlm.datasets.encoding import Encoder, Engine, Part, encode_parts
 from scratchlm.datasets.minhash import find_near_duplicates, write_signatures
+from scratchlm.datasets.processes import run_on_files, worker_count
 from scratchlm.datasets.shards import SPLITS, TOTALS, ShardWriter, write_shard_manifest
-from scratchlm.datasets.tokenizers import cut_text, load_tokenizer
+from scratchlm.datasets.tokenizers import cut_text
 from scratchlm.errors import UserError
 from scratchlm.params import Schema
 from scratchlm.workspace import work_folder
 
+PROCESS_BYTES = 2**26  # of a corpus, for which one process more is worth its start
 DROPPED = ("short_documents_dropped", "near_duplicates_dropped")
 
 Entry = dict[str, Any]  # of a file in the manifest of a corpus
@@ -42,25 +47,29 @@ class ShardConfig(Schema):
     split: Literal["document", "tail"]
     val_fraction: float = Field(gt=0, lt=1)
     shard_tokens: int = Field(gt=0)
+    engine: Engine
 
 
 def shard_corpus(corpus: Path, tokenizer: Path, config: ShardConfig, directory: Path) -> dict[str, float]:
     """Write every file of a corpus as token shards, and their manifest last; returns the counts.
 
-    The bytes do not depend on the number of processes: $SCRATCHLM_WORKERS, else one a processor. Files that a killed
-    run had finished wait in `.work/shard_corpus/`.
+    The bytes depend neither on the engine nor on the number of processors: $SCRATCHLM_WORKERS, else all of them. Files
+    that a killed run had finished wait in `.work/shard_corpus/`.
     """
     files = corpus_files(corpus)
-    loaded = load_tokenizer(tokenizer)
+    encoder = _load_encoder(tokenizer, config.engine)
+    processes, threads = _share_out(files, encoder.max_threads)
     hashes = {file["name"]: file["sha256"] for file in files}
-    inputs = {"params": config.model_dump(), "tokenizer": loaded.sha256, "corpus": hashes}
+    settings = config.model_dump(exclude={"engine"})
+    inputs = {"params": settings, "tokenizer": encoder.tokenizer.sha256, "corpus": hashes}
     with work_folder("shard_corpus", inputs) as work:
         folders = [work / "files" / file["name"] for file in files]
         near_duplicates = _find_near_duplicates(corpus, files, config, work / "signatures")
         jobs = zip(files, folders, near_duplicates, strict=True)
-        _run("sharding", shard_file, [(corpus, file, tokenizer, config, folder, rows) for file, folder, rows in jobs])
+        arguments = [(corpus, file, tokenizer, config, folder, rows, threads) for file, folder, rows in jobs]
+        run_on_files("sharding", shard_file, arguments, processes)
         with atomic_directory(directory) as partial:
-            manifest = write_shard_manifest(partial, folders, loaded)
+            manifest = write_shard_manifest(partial, folders, encoder.tokenizer)
             dropped = _sum_dropped(folders)
             _check_splits(manifest, dropped, corpus, config)
     return count_shards(manifest) | dropped
@@ -74,7 +83,13 @@ def sign_file(corpus: Path, file: Entry, config: ShardConfig, directory: Path) -
 
 
 def shard_file(
-    corpus: Path, file: Entry, tokenizer: Path, config: ShardConfig, directory: Path, near_duplicates: np.ndarray
+    corpus: Path,
+    file: Entry,
+    tokenizer: Path,
+    config: ShardConfig,
+    directory: Path,
+    near_duplicates: np.ndarray,
+    threads: int,
 ) -> None:
     """Write the shards of one corpus file, unless they stand there whole.
 
@@ -83,14 +98,16 @@ def shard_file(
     if _is_whole(directory):
         return
     path = _verified(corpus, file)
-    encoder = load_tokenizer(tokenizer)
+    encoder = _load_encoder(tokenizer, config.engine)
+    known = encoder.tokenizer
     dropped: Counter[str] = Counter(dict.fromkeys(DROPPED, 0))
     with atomic_directory(directory) as partial:
-        train, val = (ShardWriter(partial, split, path.name, encoder, config.shard_tokens) for split in SPLITS)
+        train, val = (ShardWriter(partial, split, path.name, known, config.shard_tokens) for split in SPLITS)
         documents = _drop_rows(_long_documents(path, config, dropped), near_duplicates, dropped)
+        parts = _cut_parts(_split_documents(documents, path, config))
         with closing(train), closing(val):
-            for is_val, text in _split_documents(documents, path, config):
-                (val if is_val else train).add(text)
+            for part in encode_parts(parts, encoder, threads):
+                (val if part.is_val else train).add(part.tokens, part.text_bytes, part.ends)
         write_json(partial / MANIFEST, {"shards": train.shards + val.shards, "dropped": dropped})
 
 
@@ -102,12 +119,29 @@ def count_shards(manifest: dict[str, Any]) -> dict[str, float]:
     return {**totals, "bytes_per_token": text_bytes / tokens, "shards": len(manifest["shards"])}
 
 
+def _load_encoder(tokenizer: Path, engine: Engine) -> Encoder:
+    return _load_encoder_once(tokenizer, engine, sha256_file(tokenizer / "tokenizer.json"))
+
+
+@lru_cache(maxsize=1)
+def _load_encoder_once(tokenizer: Path, engine: Engine, sha256: str) -> Encoder:
+    return Encoder(tokenizer, engine)
+
+
+def _share_out(files: list[Entry], max_threads: int) -> tuple[int, int]:
+    """How many processes shard the files, and how many threads encode in each."""
+    workers, size = worker_count(), sum(file["bytes"] for file in files)
+    processes = max(1, min(len(files), math.ceil(workers / max_threads), 1 + size // PROCESS_BYTES))
+    return processes, min(max_threads, math.ceil(workers / processes))
+
+
 def _find_near_duplicates(corpus: Path, files: list[Entry], config: ShardConfig, work: Path) -> list[np.ndarray]:
     """For each file, the rows of the documents that resemble one before them in the corpus."""
     if config.near_duplicates == "keep" or not files:
         return [np.empty(0, np.int64) for _ in files]
     folders = [work / file["name"] for file in files]
-    _run("comparing", sign_file, [(corpus, file, config, folder) for file, folder in zip(files, folders, strict=True)])
+    jobs = [(corpus, file, config, folder) for file, folder in zip(files, folders, strict=True)]
+    run_on_files("comparing", sign_file, jobs, worker_count())
     return find_near_duplicates(folders, config.near_duplicate_threshold)
 
 
@@ -150,6 +184,17 @@ def _split_documents(documents: Iterable[Document], path: Path, config: ShardCon
         yield True, _characters(text, cut, length)
 
 
+def _cut_parts(documents: Iterable[tuple[bool, Document]]) -> Iterator[Part]:
+    """Each document in the parts in which it is encoded."""
+    for is_val, document in documents:
+        parts = cut_text(document)
+        text = next(parts)
+        for following in parts:
+            yield Part(is_val, text, ends=False)
+            text = following
+        yield Part(is_val, text, ends=True)
+
+
 def _draw(document: Document) -> float:
     """A number in [0, 1) by the text alone: equal texts go the same way, whatever else the corpus holds."""
     sha256 = hashlib.sha256()
@@ -190,38 +235,3 @@ def _check_splits(manifest: dict[str, Any], dropped: dict[str, int], corpus: Pat
             f"no text fell into {empty[0]}; change shard_corpus.val_fraction {config.val_fraction}, or for a single "
             "text set shard_corpus.split to tail."
         )
-
-
-def _run(what: str, function: Callable[..., None], jobs: list[tuple[Any, ...]]) -> None:
-    """Call a function with the arguments of every job, whose second is a corpus file, the largest file first."""
-    jobs = sorted(jobs, key=lambda job: job[1]["bytes"], reverse=True)
-    workers = min(_processor_count(), len(jobs))
-    if not jobs:
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker) as pool:
-        try:
-            results = pool.map(function, *zip(*jobs, strict=True))
-            for _ in tqdm(results, what, len(jobs), unit="file", disable=None):
-                pass
-        except BrokenProcessPool:
-            raise UserError(
-                f"one of {workers} tokenizing processes was killed; if memory ran out, set SCRATCHLM_WORKERS to fewer."
-            ) from None
-
-
-def _processor_count() -> int:
-    text = os.environ.get("SCRATCHLM_WORKERS")
-    if text is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not text.isdecimal() or int(text) < 1:
-        raise UserError(f"SCRATCHLM_WORKERS is {text!r}; it has to be a number of processes, 1 or more.")
-    return int(text)
-
-
-def _start_worker() -> None:
-    """End without a traceback on Ctrl-C, and when the parent is gone: a killed stage leaves no writer behind."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()

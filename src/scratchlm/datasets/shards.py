@@ -1,7 +1,7 @@
 """The token shard format: header-free files of little-endian integers and a manifest; its writer and its reader."""
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from scratchlm.artifacts import (
     verify_file,
     write_json,
 )
-from scratchlm.datasets.tokenizers import Tokenizer, cut_text
+from scratchlm.datasets.tokenizers import Tokenizer
 from scratchlm.errors import UserError
 
 FORMAT = 1
@@ -38,29 +38,33 @@ class ShardWriter:
     def __init__(self, directory: Path, split: str, source: str, tokenizer: Tokenizer, shard_tokens: int) -> None:
         self.shards: list[dict[str, Any]] = []
         self._directory, self._split, self._source = directory, split, source
-        self._tokenizer, self._shard_tokens = tokenizer, shard_tokens
+        self._shard_tokens = shard_tokens
         self._dtype = _dtype(_dtype_name(tokenizer.vocab_size))
         self._end_of_text = np.array([tokenizer.eot_id], self._dtype)
+        self._tokens = self._text_bytes = 0  # of the document that has not ended
 
-    def add(self, text: Iterable[str]) -> None:
-        """Append one document, given in parts; a few of them are in memory at a time."""
+    def add(self, tokens: np.ndarray, text_bytes: int, ends: bool = True) -> None:
+        """Append a document, or a part of one whose last part `ends` it."""
         if not self.shards:
             self._begin_shard()
-        tokens = text_bytes = 0
-        for part in cut_text(text):
-            tokens += self._write(self._tokenizer.encode_to_numpy(part))
-            text_bytes += len(part.encode())
-        tokens += self._write(self._end_of_text)
-        if self.shards[-1]["documents"] and self.shards[-1]["tokens"] + tokens > self._shard_tokens:
-            self._move_to_next_shard(self.shards[-1]["tokens"] * self._dtype.itemsize)
-        for key, count in zip(TOTALS, (1, tokens, text_bytes), strict=True):
-            self.shards[-1][key] += count
+        self._tokens += self._write(tokens)
+        self._text_bytes += text_bytes
+        if ends:
+            self._tokens += self._write(self._end_of_text)
+            self._end_document()
 
     def close(self) -> None:
         """Close the last shard."""
         if self.shards:
             self._file.close()
             self.shards[-1]["sha256"] = sha256_file(self._path)
+
+    def _end_document(self) -> None:
+        if self.shards[-1]["documents"] and self.shards[-1]["tokens"] + self._tokens > self._shard_tokens:
+            self._move_to_next_shard(self.shards[-1]["tokens"] * self._dtype.itemsize)
+        for key, count in zip(TOTALS, (1, self._tokens, self._text_bytes), strict=True):
+            self.shards[-1][key] += count
+        self._tokens = self._text_bytes = 0
 
     def _write(self, tokens: np.ndarray) -> int:
         self._file.write(tokens.astype(self._dtype, copy=False).data)

@@ -13,8 +13,7 @@ from pydantic import Field
 from tokenizers import models, pre_tokenizers, trainers
 
 from scratchlm.artifacts import atomic_directory
-from scratchlm.datasets.corpus import corpus_files
-from scratchlm.datasets.documents import read_documents
+from scratchlm.datasets.documents import corpus_files, read_documents
 from scratchlm.datasets.download import Download, fetch_all
 from scratchlm.datasets.lookup_tokenizers import (
     char_tokens,

@@ -37,6 +37,8 @@ UNBROKEN = 2**21  # characters; tiktoken takes up to 200 bytes for each of one m
 _PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 _OTHERS = sorted(set(range(256)) - set(_PRINTABLE))
 _BYTES = {chr(byte): byte for byte in _PRINTABLE} | {chr(0x100 + n): byte for n, byte in enumerate(_OTHERS)}
+_LATIN = {ord(character): byte for character, byte in _BYTES.items()}
+_SEPARATOR = "\ue000"  # which stands for no byte
 
 Vocabulary = dict[str, int]
 Merges = list[tuple[str, str]]
@@ -69,6 +71,7 @@ class BytePairTokenizer:
     unk_id: int | None = None
 
     def __init__(self, ranks: dict[bytes, int], sha256: str) -> None:
+        self.ranks = ranks
         self.eot_id = len(ranks)
         self.vocab_size = len(ranks) + 1
         self.sha256 = sha256
@@ -79,11 +82,13 @@ class BytePairTokenizer:
         return self.encode_to_numpy(text).tolist()
 
     def encode_to_numpy(self, text: str) -> np.ndarray:
-        try:
-            text.encode()  # tiktoken would replace surrogates in silence
-        except UnicodeEncodeError as error:
-            raise UserError(f"a text is not valid Unicode: {error}; replace that character.") from None
+        _check_unicode(text)
         return self._encoding.encode_to_numpy(text, disallowed_special=())
+
+    def encode_with_ends(self, text: str) -> np.ndarray:
+        """As `encode_to_numpy`, but `<|endoftext|>` is the end of a text, `eot_id`."""
+        _check_unicode(text)
+        return self._encoding.encode_to_numpy(text, allowed_special="all")
 
     def decode(self, ids: Sequence[int]) -> str:
         return self.decode_bytes(ids).decode(errors="replace")
@@ -91,6 +96,13 @@ class BytePairTokenizer:
     def decode_bytes(self, ids: Sequence[int]) -> bytes:
         """The bytes of ids, which are those of the text that was encoded."""
         return self._encoding.decode_bytes(ids)
+
+
+def _check_unicode(text: str) -> None:
+    try:
+        text.encode()  # tiktoken would replace surrogates in silence
+    except UnicodeEncodeError as error:
+        raise UserError(f"a text is not valid Unicode: {error}; replace that character.") from None
 
 
 def cut_text(text: Iterable[str]) -> Iterator[str]:
@@ -101,15 +113,21 @@ def cut_text(text: Iterable[str]) -> Iterator[str]:
     waiting = ""
     for part in chain.from_iterable(_slices(part) for part in text):
         waiting = waiting + part if waiting else part
-        if len(waiting) >= PART and (cut := _LAST_CUT.match(waiting)):
-            yield cut[0]
-            waiting = waiting[cut.end() :]
+        if len(waiting) >= PART and (cut := last_cut(waiting)):
+            yield waiting[:cut]
+            waiting = waiting[cut:]
         elif len(waiting) > UNBROKEN:
             raise UserError(
                 f"a text has {UNBROKEN:,} characters without a space or line end after a word ({waiting[:20]!a}...); "
                 "break its lines, or leave it out."
             )
     yield waiting
+
+
+def last_cut(text: str) -> int:
+    """Where a text can be cut last so that the tokens of both parts are those of the whole; 0 for nowhere."""
+    cut = _LAST_CUT.match(text)
+    return cut.end() if cut else 0
 
 
 def _slices(text: str) -> Iterator[str]:
@@ -141,9 +159,18 @@ def _read_tokenizer(model: dict[str, Any], pre_tokenizer: dict[str, Any], sha256
         return WordTokenizer(tokens, sha256)
     if model["type"] == "BPE" and pre_tokenizer["type"] == "ByteLevel":
         # tiktoken takes an id for the priority of the merge that made it: true where ids were given in that order.
-        ranks = {bytes(_BYTES[character] for character in token): rank for rank, token in enumerate(tokens[:-1])}
-        return BytePairTokenizer(ranks, sha256)
+        return BytePairTokenizer(_read_ranks(tokens[:-1]), sha256)
     raise ValueError
+
+
+def _read_ranks(tokens: list[str]) -> dict[bytes, int]:
+    """The bytes of each token of a vocabulary with its rank; ValueError for a character that stands for no byte."""
+    text = _SEPARATOR.join(tokens)
+    if not set(text) <= _BYTES.keys() | {_SEPARATOR}:
+        raise ValueError
+    # All at once, which is three times as fast as token by token.
+    latin = text.translate(_LATIN).split(_SEPARATOR)
+    return {token.encode("latin-1"): rank for token, rank in zip(latin, range(len(tokens)), strict=True)}
 
 
 def read_openai_vocabulary(directory: Path) -> tuple[Vocabulary, Merges]:

@@ -12,8 +12,7 @@ import pandas as pd
 from safetensors import safe_open
 
 from scratchlm.artifacts import MANIFEST, read_json, read_jsonl, verify_manifest
-from scratchlm.datasets.corpus import corpus_files
-from scratchlm.datasets.documents import read_documents
+from scratchlm.datasets.documents import corpus_files, read_documents
 from scratchlm.datasets.lookup_tokenizers import CharTokenizer, WordTokenizer
 from scratchlm.datasets.shards import SPLITS, TokenShards
 from scratchlm.datasets.tokenizers import BytePairTokenizer, Tokenizer, load_tokenizer
