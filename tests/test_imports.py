@@ -11,7 +11,7 @@ import pytest
 from tests.closure import ROOT, SOURCES, imported_modules
 
 LAYERS = [
-    {"cli", "chat", "comparison", "corpus_entries"},
+    {"cli", "chat", "comparison", "corpus_entries", "verification"},
     {"training", "baselines", "judging", "reporting"},
     {"models", "datasets"},
     {"artifacts", "errors", "params", "recipes", "retry_after", "stages", "statistics", "workspace"}
