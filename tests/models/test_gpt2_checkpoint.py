@@ -26,7 +26,7 @@ DATA = "model.ckpt.data-00000-of-00001"
 
 
 def write(model: GPT, directory: Path) -> None:
-    write_gpt2(model.config, {name: tensor.numpy() for name, tensor in model.state_dict().items()}, directory)
+    write_gpt2(model.config, ((name, tensor.numpy()) for name, tensor in model.state_dict().items()), directory)
 
 
 def check(directory: Path) -> None:

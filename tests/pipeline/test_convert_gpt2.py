@@ -20,7 +20,7 @@ def export(pretrained: Path, checkpoint: Path) -> None:
     """What the stage export_gpt2 does."""
     checkpoint.mkdir(parents=True)
     model = load_gpt(pretrained)
-    write_gpt2(model.config, {name: tensor.numpy() for name, tensor in model.state_dict().items()}, checkpoint)
+    write_gpt2(model.config, ((name, tensor.numpy()) for name, tensor in model.state_dict().items()), checkpoint)
     shutil.copyfile(pretrained / "vocab.json", checkpoint / "encoder.json")
     shutil.copyfile(pretrained / "merges.txt", checkpoint / "vocab.bpe")
 

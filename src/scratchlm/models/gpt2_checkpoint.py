@@ -37,10 +37,11 @@ class HParams(Schema):
     n_layer: int
 
 
-def write_gpt2(config: GPTConfig, parameters: Mapping[str, np.ndarray], directory: Path) -> None:
+def write_gpt2(config: GPTConfig, parameters: Iterable[tuple[str, np.ndarray]], directory: Path) -> None:
     """Write hparams.json, checkpoint and model.ckpt.{index,meta,data-00000-of-00001} into an existing directory.
 
-    The same weights give the same bytes in every process with the same TensorFlow.
+    `parameters` are names and values of a GPT in its order. The same ones give the same bytes in every process with the
+    same TensorFlow, which keeps a copy of all until they are written.
     """
     hparams = HParams(
         n_vocab=config.vocab_size,
@@ -54,7 +55,7 @@ def write_gpt2(config: GPTConfig, parameters: Mapping[str, np.ndarray], director
     tf = tensorflow.compat.v1
     without_gpu = tf.ConfigProto(device_count={"GPU": 0})
     with tensorflow.Graph().as_default(), tf.Session(config=without_gpu) as session:
-        for name, array in parameters.items():
+        for name, array in parameters:
             array = array.reshape(_openai_shape(name, array.shape))
             # A placeholder as initial value keeps the weights out of the graph, which model.ckpt.meta holds.
             initial = tf.placeholder(tf.float32, array.shape)
