@@ -36,7 +36,6 @@ def run_book(size: str, peer: str) -> None:
     """The book's loader and model of chapter 5, and a safetensors file of as many weights as ours has."""
     sys.path.insert(0, str(Path(peer) / "ch05/01_main-chapter-code"))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow
     from gpt_download import load_gpt2_params_from_tf_ckpt  # pyright: ignore[reportMissingImports]
     from gpt_generate import load_weights_into_gpt  # pyright: ignore[reportMissingImports]
     from previous_chapters import GPTModel  # pyright: ignore[reportMissingImports]
@@ -44,8 +43,7 @@ def run_book(size: str, peer: str) -> None:
 
     def convert() -> None:
         settings = json.loads((CHECKPOINTS / size / "hparams.json").read_text())
-        prefix = tensorflow.train.latest_checkpoint(str(CHECKPOINTS / size))
-        params = load_gpt2_params_from_tf_ckpt(prefix, settings)
+        params = load_gpt2_params_from_tf_ckpt(str(CHECKPOINTS / size / "model.ckpt"), settings)
         config = {
             "vocab_size": settings["n_vocab"],
             "context_length": settings["n_ctx"],
