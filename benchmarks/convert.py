@@ -1,7 +1,7 @@
 """A TensorFlow checkpoint of GPT-2 into a model directory: the stage convert_gpt2 beside the book's loader.
 
 `python -m benchmarks.convert --peer /path/to/LLMs-from-scratch`; `--growth` goes through all sizes up to 1558M. The
-checkpoints are random ones of OpenAI's layout, made on the spot (14 GB of disk for the largest).
+checkpoints are random ones of OpenAI's layout, made on the spot and removed (14 GB of disk for the largest).
 """
 
 import argparse
@@ -29,14 +29,16 @@ COLUMNS = {
 }
 
 
-def run_size(
-    config: GPTConfig, size: str, peer: Path | None, rounds: int, vocabulary: Path | None
-) -> dict[str, list[Figures]]:
+def run_size(config: GPTConfig, size: str, arguments: argparse.Namespace) -> dict[str, list[Figures]]:
     """The figures of each contestant with a checkpoint of this size, in a folder that is removed at the end."""
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".convert-") as folder:
-        make_checkpoint(config, Path(folder) / "data/gpt2" / size, vocabulary)
+        checkpoint = (arguments.checkpoints or Path(folder)).resolve() / size
+        if not checkpoint.exists():
+            make_checkpoint(config, checkpoint, arguments.vocabulary)
+        (Path(folder) / "data/gpt2").mkdir(parents=True)
+        (Path(folder) / "data/gpt2" / size).symlink_to(checkpoint)
         (Path(folder) / "params.yaml").write_text(f"convert_gpt2:\n  names: [{size}]\n")
-        runs = run_in_turn(contestants(config, size, peer, Path(folder)), rounds)
+        runs = run_in_turn(contestants(config, size, arguments.peer, Path(folder)), arguments.rounds)
     return {name: [with_peak_above_imports(figures) for figures in own] for name, own in runs.items()}
 
 
@@ -103,13 +105,14 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", choices=CONFIGS, default=["124M"])
     parser.add_argument("--growth", action="store_true", help="all sizes, and how time and memory grow")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--checkpoints", type=Path, help="a folder whose checkpoints are used, and stay there")
     parser.add_argument("--vocabulary", type=Path, help="a folder with OpenAI's encoder.json and vocab.bpe")
     arguments = parser.parse_args()
     sizes = list(CONFIGS) if arguments.growth else arguments.sizes
     print(describe_machine())
     results = []
     for size in sizes:
-        runs = run_size(CONFIGS[size], size, arguments.peer, arguments.rounds, arguments.vocabulary)
+        runs = run_size(CONFIGS[size], size, arguments)
         print_size(CONFIGS[size], size, runs)
         results.append(runs)
     if len(sizes) > 1:

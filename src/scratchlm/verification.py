@@ -94,7 +94,8 @@ def compare_logits(directory: Path, ours: GPT | GPTClassifier, batches: Sequence
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     kind = AutoModelForCausalLM if isinstance(ours, GPT) else AutoModelForSequenceClassification
-    theirs, report = kind.from_pretrained(directory, dtype=torch.float32, output_loading_info=True)
+    loaded: Any = kind.from_pretrained(directory, dtype=torch.float32, output_loading_info=True)
+    theirs, report = loaded
     unmatched = sorted(str(name) for names in report.values() for name in names)
     yield Check("parameters", not unmatched, ", ".join(unmatched[:3]) or f"{len(list(ours.parameters()))} tensors")
 
