@@ -26,7 +26,7 @@ def main() -> None:
     model, checkpoint = load_gpt(MODEL), CHECKPOINTS / name
     with atomic_directory(checkpoint) as partial:
         copy_vocabulary(MODEL, partial)
-        write_gpt2(model, partial)
+        write_gpt2(model.config, ((name, tensor.numpy()) for name, tensor in model.state_dict().items()), partial)
     metrics = {
         "tensors": len(list(model.parameters())),
         "parameters": model.num_parameters(),

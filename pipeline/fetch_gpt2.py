@@ -8,7 +8,7 @@ from scratchlm.artifacts import MANIFEST, atomic_directory, link_file, read_json
 from scratchlm.datasets.download import Download, fetch_all
 from scratchlm.datasets.sources import GPT2_CHECKPOINTS, GPT2_FILES
 from scratchlm.errors import UserError
-from scratchlm.models.gpt2_checkpoint import check_files, read_hparams
+from scratchlm.models.gpt2_checkpoint import check_values, read_hparams
 from scratchlm.params import Schema, read_params
 from scratchlm.stages import matrix_item, run_stage
 from scratchlm.workspace import work_folder
@@ -44,7 +44,7 @@ def fetch_files(size: str, work: Path) -> None:
     downloads = [Download(source.urls, source.sha256, work / source.name) for source in missing]
     fetch_all(downloads, offline="scratchlm recipe sample")
     try:
-        check_files(work, read_hparams(work))
+        check_values(work, read_hparams(work))
     except UserError:
         remove_files(work)
         raise

@@ -45,7 +45,7 @@ def call(*arguments: str, stdin: str | bytes | None = None) -> str:
 
 def test_help_names_every_command():
     text = call("--help")
-    models, data = ("generate", "chat", "classify"), ("show", "add-corpus", "compare-tokenizers")
+    models, data = ("generate", "chat", "classify", "verify"), ("show", "add-corpus", "compare-tokenizers")
     for command in ("recipe", "repeat", "ablate", "compare", *models, *data, "bench-device"):
         assert command in text
 

@@ -82,6 +82,19 @@ def test_metrics_and_plots_are_in_git_and_the_rest_in_the_cache(stage: str):
             assert options.get("cache", True) is cached, entry
 
 
+def test_artifacts_are_the_models_that_the_sample_makes():
+    sections = read_yaml(ROOT / "params.yaml")
+    outs = {
+        out.replace("${item.name}", name)
+        for stage, body in STAGES.items()
+        for out in listed(body, "outs")
+        for name in sections.get(stage, {}).get("names", [""])
+    }
+    models = {out for out in outs if out.startswith("data/models/")}
+    artifacts = read_yaml(ROOT / "dvc.yaml")["artifacts"]
+    assert {f"data/models/{name}": body["path"] for name, body in artifacts.items()} == {out: out for out in models}
+
+
 def test_params_are_the_sample_recipe():
     assert (ROOT / "params.yaml").read_text() == recipe_text("sample")
 

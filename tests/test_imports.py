@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.closure import ROOT, SOURCES, imported_modules
 
 LAYERS = [
-    {"cli", "chat", "comparison", "corpus_entries"},
+    {"cli", "chat", "comparison", "corpus_entries", "verification"},
     {"training", "baselines", "judging", "reporting"},
     {"models", "datasets"},
     {"artifacts", "errors", "params", "recipes", "retry_after", "stages", "statistics", "workspace"}
@@ -72,7 +73,17 @@ def test_datasets_has_no_torch():
 @pytest.mark.parametrize("stage", ["pretrain", "finetune_classifier", "finetune_instruct"])
 def test_a_training_stage_imports_where_dvc_tensorflow_and_datasets_are_absent(stage: str):
     """One fresh interpreter in which these packages cannot be imported."""
-    blocked = "; ".join(f"sys.modules[{name!r}] = None" for name in ("dvc", "tensorflow", "datasets"))
+    import_without(("dvc", "tensorflow", "datasets"), stage)
+
+
+@pytest.mark.parametrize("stage", ["fetch_gpt2", "convert_gpt2"])
+def test_a_checkpoint_is_converted_without_torch_and_tensorflow(stage: str):
+    """Their imports would take longer than the conversion."""
+    import_without(("dvc", "tensorflow", "datasets", "torch", "transformers"), stage)
+
+
+def import_without(packages: Sequence[str], stage: str) -> None:
+    blocked = "; ".join(f"sys.modules[{name!r}] = None" for name in packages)
     command = f"import sys; {blocked}; import pipeline.{stage}"
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
     done = subprocess.run([sys.executable, "-c", command], env=environment, capture_output=True, text=True, cwd=ROOT)

@@ -187,13 +187,17 @@ def sha256_json(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-def write_manifest(directory: Path) -> None:
-    """Write `manifest.json` with size and sha256 of every other file of the directory, last."""
+def write_manifest(directory: Path, known: Mapping[str, str] | None = None) -> None:
+    """Write `manifest.json` with size and sha256 of every other file of the directory, last.
+
+    `known` is the sha256 of files, by their relative names, that need not be read again.
+    """
     files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST)
-    entries = {
-        path.relative_to(directory).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
-        for path in files
-    }
+    entries = {}
+    for path in files:
+        name = path.relative_to(directory).as_posix()
+        sha256 = known[name] if known and name in known else sha256_file(path)
+        entries[name] = {"bytes": path.stat().st_size, "sha256": sha256}
     write_json(directory / MANIFEST, {"files": entries})
 
 

@@ -200,6 +200,25 @@ def classify(
         print(f"{names[int(probabilities.argmax())]}\t{probabilities.max():.4f}")
 
 
+@cli.command(rich_help_panel=MODELS)
+def verify(model_dir: ModelDir) -> None:
+    """Compare tokens, parameters and logits with those of transformers on the same texts; exit code 1 if any differ."""
+    from scratchlm.models.storage import load_model
+    from scratchlm.verification import has_class_in_transformers
+    from scratchlm.verification import verify as compare
+
+    model = load_model(model_dir)
+    if not has_class_in_transformers(model):
+        print(f"no class of transformers computes the readout of {model_dir}; scratchlm alone does.")
+        return
+    checks = []
+    for check in compare(model_dir, model):
+        print(f"{'same' if check.passed else 'DIFFERENT'}: {check.name}: {check.detail}", flush=True)
+        checks.append(check)
+    if not all(check.passed for check in checks):
+        raise typer.Exit(1)
+
+
 @cli.command(rich_help_panel=DATA)
 def show(
     path: Annotated[Path, typer.Argument(help="A data folder, such as data/tokens, or a model directory.")],

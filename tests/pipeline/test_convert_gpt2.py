@@ -6,18 +6,21 @@ from pathlib import Path
 import pytest
 
 from pipeline.convert_gpt2 import main
-from scratchlm.artifacts import read_json, verify_manifest, write_json
+from scratchlm.artifacts import read_json, sha256_directory, verify_manifest, write_json
 from scratchlm.errors import UserError
 from scratchlm.models.gpt2_checkpoint import write_gpt2
 from scratchlm.models.storage import load_gpt
 from tests.conftest import Workspace
 from tests.tiny_model import save_tiny_model
 
+DATA = "model.ckpt.data-00000-of-00001"
+
 
 def export(pretrained: Path, checkpoint: Path) -> None:
     """What the stage export_gpt2 does."""
     checkpoint.mkdir(parents=True)
-    write_gpt2(load_gpt(pretrained), checkpoint)
+    model = load_gpt(pretrained)
+    write_gpt2(model.config, ((name, tensor.numpy()) for name, tensor in model.state_dict().items()), checkpoint)
     shutil.copyfile(pretrained / "vocab.json", checkpoint / "encoder.json")
     shutil.copyfile(pretrained / "merges.txt", checkpoint / "vocab.bpe")
 
@@ -59,6 +62,25 @@ def test_a_vocabulary_that_does_not_fit_is_refused(workspace: Workspace, monkeyp
     write_json(checkpoint / "encoder.json", {**vocabulary, "ab": 257})
     with pytest.raises(UserError, match=r"encoder.json has 258 entries, hparams.json 257"):
         main()
+
+
+def test_an_altered_byte_is_one_line_and_leaves_the_earlier_model(workspace: Workspace):
+    checkpoint = workspace.path / "data/gpt2/roundtrip"
+    export(save_tiny_model(workspace.path / "data/models/pretrained"), checkpoint)
+    assert workspace.run("convert_gpt2", "roundtrip").returncode == 0
+    converted = workspace.path / "data/models/gpt2-roundtrip"
+    before = sha256_directory(converted)
+    data = bytearray((checkpoint / DATA).read_bytes())
+    data[-1] ^= 1
+    (checkpoint / DATA).write_bytes(data)
+    result = workspace.run("convert_gpt2", "roundtrip")
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"convert_gpt2: data/gpt2/roundtrip/{DATA}: model/wte cannot be read (its bytes do not have its checksum); "
+        "fetch it again.\n"
+    )
+    assert sha256_directory(converted) == before
+    assert [path.name for path in converted.parent.iterdir() if path.name.startswith(".")] == []
 
 
 def test_the_genuinely_truncated_data_is_one_line(workspace: Workspace, shared: Path):

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from tenacity import wait_none
 
 from pipeline.fetch_gpt2 import main
-from scratchlm.artifacts import read_json, verify_manifest
+from scratchlm.artifacts import read_json, sha256_file, verify_manifest
+from scratchlm.datasets import transfer
 from scratchlm.datasets.sources import GPT2_FILES, Source
 from scratchlm.errors import UserError
 from tests.conftest import Workspace
@@ -40,26 +42,87 @@ def test_seven_files_come_from_either_host_with_a_manifest(workspace: Workspace,
     }
 
 
-def test_a_run_that_failed_keeps_its_files_until_a_run_succeeds(
-    workspace: Workspace, file_server: FileServer, monkeypatch: pytest.MonkeyPatch
-):
+@pytest.fixture
+def hosts(workspace: Workspace, file_server: FileServer, monkeypatch: pytest.MonkeyPatch) -> FileServer:
+    """A server that is both hosts of a tiny 355M, /primary and /backup; the sha256 of the data is not known."""
     prepare(workspace, monkeypatch, "355M")
-    export(save_tiny_model(workspace.path / "model"), Path("exported"))
     monkeypatch.delenv("SCRATCHLM_MIRROR")
-    sources = {name: Source(name, (f"{file_server.url}/{name}",), None, "none") for name in GPT2_FILES}
+    export(save_tiny_model(workspace.path / "model"), Path("exported"))
+    sources = {}
+    for name in GPT2_FILES:
+        urls = tuple(f"{file_server.url}/{host}/{name}" for host in ("primary", "backup"))
+        sha256 = None if name == DATA else sha256_file(Path("exported", name))
+        sources[name] = Source(name, urls, sha256, "none")
+        for host in ("primary", "backup"):
+            file_server.files[f"/{host}/{name}"] = Path("exported", name).read_bytes()
     monkeypatch.setattr("pipeline.fetch_gpt2.GPT2_CHECKPOINTS", {"355M": sources})
-    file_server.files = {f"/{name}": Path("exported", name).read_bytes() for name in GPT2_FILES}
-    file_server.script = [Answer(path=f"/{GPT2_FILES[-1]}", status=404)]
-    with pytest.raises(UserError, match=r"cannot fetch .*/vocab\.bpe \(HTTP 404 Not Found\)"):
-        main()
-    kept = {path.name for path in Path(".work/fetch_gpt2").rglob("*")} & set(GPT2_FILES)
-    assert len(kept) >= 3, "there are four connections for seven files"
-    file_server.requests.clear()
-    main()
-    asked = {request.path for request in file_server.requests}
-    assert {f"/{GPT2_FILES[-1]}"} <= asked <= {f"/{name}" for name in set(GPT2_FILES) - kept}
+    return file_server
+
+
+def fetched() -> set[str]:
+    """The names of the files that wait in the stage's folder of work."""
+    return {path.name for path in Path(".work/fetch_gpt2").rglob("*")} & set(GPT2_FILES)
+
+
+def same_as_exported() -> bool:
     verify_manifest(Path("data/gpt2/355M"))
-    assert not {path.name for path in Path(".work/fetch_gpt2").rglob("*")} & set(GPT2_FILES)
+    return all(Path("data/gpt2/355M", name).read_bytes() == Path("exported", name).read_bytes() for name in GPT2_FILES)
+
+
+def test_a_run_that_failed_keeps_its_files_until_a_run_succeeds(hosts: FileServer):
+    last = GPT2_FILES[-1]
+    hosts.script = [Answer(path=f"/{host}/{last}", status=404) for host in ("primary", "backup")]
+    with pytest.raises(UserError, match=r"cannot fetch .*/primary/vocab\.bpe \(HTTP 404 Not Found\), nor .*/backup/"):
+        main()
+    kept = fetched()
+    assert len(kept) >= 3, "there are four connections for seven files"
+    hosts.requests.clear()
+    main()
+    asked = {request.path for request in hosts.requests}
+    assert {f"/primary/{last}"} <= asked <= {f"/primary/{name}" for name in set(GPT2_FILES) - kept}
+    assert same_as_exported()
+    assert fetched() == set()
+
+
+def test_files_come_in_parallel_past_cuts_and_stalls_resumed_where_they_broke_off(
+    hosts: FileServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(transfer, "PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(transfer, "WAIT", wait_none())
+    hosts.script = [
+        Answer(path=f"/primary/{DATA}", cut=20_000, delay=0.2),
+        Answer(path=f"/primary/{DATA}", cut=10_000, hold=True),
+        Answer(path="/primary/model.ckpt.meta", cut=100, delay=0.2),
+        Answer(path="/primary/checkpoint", hold=True),
+    ]
+    main()
+    assert same_as_exported()
+    ranges = [request.range for request in hosts.requests if request.path == f"/primary/{DATA}"]
+    assert ranges == [None, "bytes=20000-", "bytes=30000-"]
+    assert not any(request.path.startswith("/backup/") for request in hosts.requests)
+    assert hosts.most_busy > 1
+
+
+def test_what_the_first_host_has_not_or_has_altered_comes_from_the_second(hosts: FileServer):
+    hosts.script = [Answer(path=f"/primary/{DATA}", status=403)]
+    index = hosts.files["/primary/model.ckpt.index"]
+    hosts.files["/primary/model.ckpt.index"] = index[:-20] + b"x" + index[-19:]
+    main()
+    assert same_as_exported()
+    backup = {request.path for request in hosts.requests if request.path.startswith("/backup/")}
+    assert backup == {f"/backup/{DATA}", "/backup/model.ckpt.index"}
+
+
+def test_an_altered_byte_of_data_without_a_known_hash_is_found_by_tensorflows_checksum(hosts: FileServer):
+    good = hosts.files[f"/primary/{DATA}"]
+    hosts.files[f"/primary/{DATA}"] = good[:5_000] + bytes([good[5_000] ^ 1]) + good[5_001:]
+    with pytest.raises(UserError, match=r"model/h0/.* cannot be read \(its bytes do not have its checksum\)"):
+        main()
+    assert not Path("data/gpt2").exists()
+    assert fetched() == set(), "fetched again next time"
+    hosts.files[f"/primary/{DATA}"] = good
+    main()
+    assert same_as_exported()
 
 
 def test_genuinely_truncated_data_is_refused(workspace: Workspace, shared: Path, monkeypatch: pytest.MonkeyPatch):
@@ -69,4 +132,4 @@ def test_genuinely_truncated_data_is_refused(workspace: Workspace, shared: Path,
     with pytest.raises(UserError, match="has 3,145,728 bytes, its index says 497,759,232"):
         main()
     assert not Path("data/gpt2/124M").exists()
-    assert not {path.name for path in Path(".work/fetch_gpt2").rglob("*")} & set(GPT2_FILES), "fetched again next time"
+    assert fetched() == set(), "fetched again next time"

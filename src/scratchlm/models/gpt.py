@@ -1,4 +1,4 @@
-"""GPT-2, whole: its configuration, attention, MLP, block, the model, and the key-value cache for generation.
+"""GPT-2, whole: attention, MLP, block, the model, and the key-value cache for generation.
 
 Parameters have OpenAI's names and OpenAI's (in, out) layout, so that conversion between formats is a rename.
 """
@@ -7,42 +7,15 @@ import math
 from collections.abc import Sequence
 
 import torch
-from pydantic import Field, ValidationInfo, field_validator
 from torch import nn
 from torch.nn import functional as F
 
 from scratchlm.errors import UserError
 from scratchlm.models.attention import attention
+from scratchlm.models.gpt_config import GPTConfig
 from scratchlm.models.linear import linear
-from scratchlm.params import Schema
 
 INIT_STD = 0.02
-
-
-class GPTShape(Schema):
-    """What one chooses of a model: the vocabulary comes with the tokenizer."""
-
-    n_layer: int = Field(gt=0)
-    n_head: int = Field(gt=0)
-    n_embd: int = Field(gt=0)
-    context_length: int = Field(gt=0)
-    dropout: float = Field(ge=0, lt=1)
-
-    @field_validator("n_embd")
-    @classmethod
-    def _divide_into_heads(cls, n_embd: int, info: ValidationInfo) -> int:
-        n_head = info.data.get("n_head", 1)
-        if n_embd % n_head:
-            raise ValueError(f"must be a multiple of n_head {n_head}")
-        return n_embd
-
-
-class GPTConfig(GPTShape):
-    """All that determines the parameters and the function of a model; the defaults are GPT-2's."""
-
-    vocab_size: int = Field(gt=0)
-    dropout: float = Field(default=0.1, ge=0, lt=1)
-    layer_norm_epsilon: float = Field(default=1e-5, gt=0)
 
 
 class KVCache:

@@ -1,4 +1,4 @@
-"""OpenAI's GPT-2 checkpoints, read and written; the only file that knows TensorFlow.
+"""OpenAI's GPT-2 checkpoints, read and written; the only file that needs TensorFlow, and for writing alone; no torch.
 
 Conversion is a rename: the parameters of `GPT` have OpenAI's layout, only the leading axis of 1 of OpenAI's projection
 matrices is dropped or added.
@@ -7,18 +7,18 @@ matrices is dropped or added.
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from pydantic import ValidationError
 
 from scratchlm.artifacts import read_json, write_json
 from scratchlm.errors import UserError
-from scratchlm.models.gpt import GPT, GPTConfig
+from scratchlm.models.gpt_config import GPTConfig, parameter_shapes
+from scratchlm.models.tensor_bundle import Entry, read_index, read_pieces
 from scratchlm.params import Schema
 
 HPARAMS = "hparams.json"
@@ -37,25 +37,12 @@ class HParams(Schema):
     n_layer: int
 
 
-def read_gpt2(directory: Path) -> GPT:
-    """Read a checkpoint into a model in evaluation mode; UserError says what is missing, damaged or not finite."""
-    config = read_hparams(directory)
-    check_files(directory, config)
-    with torch.device("meta"):
-        model = GPT(config)
-    parameters = dict(model.to_empty(device="cpu").named_parameters())
-    with torch.no_grad():
-        for name, array in read_tensors(directory, config):
-            parameters[name].copy_(torch.from_numpy(array))
-    return model.eval()
-
-
-def write_gpt2(model: GPT, directory: Path) -> None:
+def write_gpt2(config: GPTConfig, parameters: Iterable[tuple[str, np.ndarray]], directory: Path) -> None:
     """Write hparams.json, checkpoint and model.ckpt.{index,meta,data-00000-of-00001} into an existing directory.
 
-    The same weights give the same bytes in every process with the same TensorFlow.
+    `parameters` are names and values of a GPT in its order. The same ones give the same bytes in every process with the
+    same TensorFlow, which keeps a copy of all until they are written.
     """
-    config = model.config
     hparams = HParams(
         n_vocab=config.vocab_size,
         n_ctx=config.context_length,
@@ -68,8 +55,8 @@ def write_gpt2(model: GPT, directory: Path) -> None:
     tf = tensorflow.compat.v1
     without_gpu = tf.ConfigProto(device_count={"GPU": 0})
     with tensorflow.Graph().as_default(), tf.Session(config=without_gpu) as session:
-        for name, parameter in model.named_parameters():
-            array = parameter.detach().to("cpu", torch.float32).numpy().reshape(_openai_shape(name, parameter.shape))
+        for name, array in parameters:
+            array = array.reshape(_openai_shape(name, array.shape))
             # A placeholder as initial value keeps the weights out of the graph, which model.ckpt.meta holds.
             initial = tf.placeholder(tf.float32, array.shape)
             variable = tf.Variable(initial, name=_openai_name(name), use_resource=False)
@@ -106,28 +93,75 @@ def read_hparams(directory: Path) -> GPTConfig:
         raise UserError(f"{path} is no GPT-2 hparams.json ({where}: {first['msg']}); fetch it again.") from None
 
 
-def check_files(directory: Path, config: GPTConfig) -> None:
+def check_files(directory: Path, config: GPTConfig) -> dict[str, Entry]:
     """Compare names, shapes and types in the index, and the size of the data file, with what `config` needs.
 
-    No weight is read. UserError names the first difference.
+    Returns what the index says of each tensor, by its name; no weight is read. UserError names the first difference.
     """
     path = directory / INDEX
-    expected = tensor_shapes(config)
-    reader = _open(directory)
-    found = {name: tuple(shape) for name, shape in reader.get_variable_to_shape_map().items()}
-    types = {name: dtype.name for name, dtype in reader.get_variable_to_dtype_map().items()}
+    expected, found = tensor_shapes(config), _read_index(path)
     for name in sorted(expected.keys() | found.keys()):
         if name not in found:
             raise UserError(f"{path} lacks the tensor {name}, which {HPARAMS} asks for; fetch both again.")
         if name not in expected:
             raise UserError(f"{path} has the tensor {name}, which is no part of the GPT-2 of {HPARAMS}.")
-        if found[name] != expected[name]:
-            raise UserError(
-                f"{path}: {name} has shape {found[name]}, {HPARAMS} asks for {expected[name]}; fetch both again."
-            )
-        if types[name] != "float32":
-            raise UserError(f"{path}: {name} has type {types[name]}, only float32 can be converted.")
-    _check_data_size(directory / DATA, sum(4 * math.prod(shape) for shape in found.values()))
+        if (shape := found[name].shape) != expected[name]:
+            raise UserError(f"{path}: {name} has shape {shape}, {HPARAMS} asks for {expected[name]}; fetch both again.")
+        if found[name].dtype != "float32":
+            raise UserError(f"{path}: {name} has type {found[name].dtype}, only float32 can be converted.")
+    _check_places(path, found)
+    _check_data_size(directory / DATA, sum(entry.size for entry in found.values()))
+    return found
+
+
+def read_values(directory: Path, entries: Mapping[str, Entry], names: Iterable[str]) -> Iterator[bytes]:
+    """The little-endian float32 values of parameters, one after the other, in pieces; `entries` are of `check_files`.
+
+    UserError names a tensor whose bytes do not have TensorFlow's crc32c, or whose values are not finite; that is known
+    after its last piece.
+    """
+    path = directory / DATA
+    with path.open("rb") as file:
+        for name in map(_openai_name, names):
+            finite = 0
+            try:
+                for piece in read_pieces(file, entries[name]):
+                    finite += np.count_nonzero(np.isfinite(np.frombuffer(piece, "<f4")))
+                    yield piece
+            except ValueError as error:
+                raise UserError(f"{path}: {name} cannot be read ({error}); fetch it again.") from None
+            if finite != (total := math.prod(entries[name].shape)):
+                raise UserError(f"{path}: {total - finite:,} of {total:,} values of {name} are not finite.")
+
+
+def check_values(directory: Path, config: GPTConfig) -> None:
+    """Check every byte of a checkpoint; UserError as `check_files` and `read_values` have it."""
+    entries = check_files(directory, config)
+    for _ in read_values(directory, entries, parameter_shapes(config)):
+        pass
+
+
+def tensor_shapes(config: GPTConfig) -> dict[str, tuple[int, ...]]:
+    """OpenAI's name and shape of each tensor in a checkpoint of this size."""
+    return {_openai_name(name): _openai_shape(name, shape) for name, shape in parameter_shapes(config).items()}
+
+
+def _read_index(path: Path) -> dict[str, Entry]:
+    try:
+        return read_index(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; fetch the checkpoint again.") from None
+    except ValueError as error:
+        raise UserError(f"{path} is no index of a TensorFlow checkpoint ({error}); fetch it again.") from None
+
+
+def _check_places(path: Path, entries: Mapping[str, Entry]) -> None:
+    """UserError unless the tensors fill the data file, one behind the other: then no byte is without a checksum."""
+    end = 0
+    for name, entry in sorted(entries.items(), key=lambda item: item[1].offset):
+        if (entry.offset, entry.size) != (end, 4 * math.prod(entry.shape)):
+            raise UserError(f"{path}: {name} is not where the tensor before it ends; fetch it again.")
+        end += entry.size
 
 
 def _check_data_size(path: Path, expected: int) -> None:
@@ -135,38 +169,6 @@ def _check_data_size(path: Path, expected: int) -> None:
         raise UserError(f"{path} is missing; fetch the checkpoint again.")
     if (found := path.stat().st_size) != expected:
         raise UserError(f"{path} has {found:,} bytes, its index says {expected:,}; fetch it again.")
-
-
-def read_tensors(directory: Path, config: GPTConfig) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield our name and the float32 values of each parameter, one in memory at a time; TensorFlow checks the crc32c.
-
-    UserError names a tensor whose checksum is wrong or whose values are not finite.
-    """
-    tensorflow = _import_tensorflow()
-    reader = _open(directory)
-    for name, shape in _parameter_shapes(config).items():
-        try:
-            array = reader.get_tensor(_openai_name(name)).reshape(shape)
-        except (tensorflow.errors.OpError, IndexError) as error:
-            raise UserError(
-                f"{directory / DATA}: {_openai_name(name)} cannot be read ({error}); fetch it again."
-            ) from None
-        if not np.isfinite(array).all():
-            count = int((~np.isfinite(array)).sum())
-            raise UserError(
-                f"{directory / DATA}: {count:,} of {array.size:,} values of {_openai_name(name)} are not finite."
-            )
-        yield name, array
-
-
-def tensor_shapes(config: GPTConfig) -> dict[str, tuple[int, ...]]:
-    """OpenAI's name and shape of each tensor in a checkpoint of this size."""
-    return {_openai_name(name): _openai_shape(name, shape) for name, shape in _parameter_shapes(config).items()}
-
-
-def _parameter_shapes(config: GPTConfig) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):
-        return {name: tuple(parameter.shape) for name, parameter in GPT(config).named_parameters()}
 
 
 def _openai_name(name: str) -> str:
@@ -182,18 +184,6 @@ def _openai_name(name: str) -> str:
 def _openai_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     is_projection = ".c_" in name and name.endswith(".weight")
     return (1, *shape) if is_projection else tuple(shape)
-
-
-def _open(directory: Path) -> Any:
-    """TensorFlow's reader of the index; the data file need not exist yet."""
-    path = directory / INDEX
-    if not path.is_file():
-        raise UserError(f"{path} is missing; fetch the checkpoint again.")
-    tensorflow = _import_tensorflow()
-    try:
-        return tensorflow.train.load_checkpoint(str(directory / PREFIX))
-    except tensorflow.errors.OpError as error:
-        raise UserError(f"{path} is no index of a TensorFlow checkpoint ({error.message}); fetch it again.") from None
 
 
 def _import_tensorflow() -> Any:

@@ -13,7 +13,8 @@ from torch import nn
 from scratchlm.artifacts import atomic_directory, write_json, write_manifest
 from scratchlm.models.classifier import GPTClassifier, Readout
 from scratchlm.models.gpt import GPT, Projection
-from scratchlm.models.storage import METADATA, save_model, tensor_name
+from scratchlm.models.model_directory import METADATA
+from scratchlm.models.storage import save_model, tensor_name
 from scratchlm.params import Schema
 
 

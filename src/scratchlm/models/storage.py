@@ -1,6 +1,5 @@
 """Model directories, saved and loaded: each is a Hugging Face GPT-2 directory with a manifest of hashes."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,32 +9,26 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from scratchlm.artifacts import atomic_directory, read_json, verify_manifest, write_json, write_manifest, write_text
+from scratchlm.artifacts import atomic_directory, read_json, verify_manifest, write_manifest, write_text
 from scratchlm.errors import UserError
 from scratchlm.models.classifier import GPTClassifier, Readout
-from scratchlm.models.gpt import GPT, GPTConfig
+from scratchlm.models.gpt import GPT
+from scratchlm.models.gpt_config import GPTConfig
+from scratchlm.models.model_directory import (
+    CARD,
+    CLASSIFIER,
+    CONFIG,
+    FUNCTION,
+    LANGUAGE_MODEL,
+    METADATA,
+    TOKENIZER_CONFIG,
+    WEIGHTS,
+    write_settings,
+)
 
-CONFIG = "config.json"
-TOKENIZER_CONFIG = "tokenizer_config.json"
-WEIGHTS = "model.safetensors"
-METADATA = {"format": "pt"}  # no more: the bytes of a file with several keys differ from process to process
-END_OF_TEXT = "<|endoftext|>"
-LANGUAGE_MODEL, CLASSIFIER = "GPT2LMHeadModel", "GPT2ForSequenceClassification"
 # The key of config.json for classifiers that no class of Hugging Face computes, and their model_type: one that
 # `transformers` does not know, for under `gpt2` it would load them and compute something else.
 READOUT, READOUT_TYPE = "readout", "scratchlm_classifier"
-
-# What GPT computes; a directory that says otherwise is refused.
-FUNCTION = {
-    "model_type": "gpt2",
-    "activation_function": "gelu_new",
-    "n_inner": None,
-    "add_cross_attention": False,
-    "reorder_and_upcast_attn": False,
-    "scale_attn_by_inverse_layer_idx": False,
-    "scale_attn_weights": True,
-    "tie_word_embeddings": True,
-}
 
 
 def save_model(
@@ -57,18 +50,20 @@ def save_model(
     state = model.state_dict()
     assert not any(".lora_" in name for name in state), "call merge_lora before save_model"
     weights = {tensor_name(model, name): tensor.to("cpu", torch.float32).contiguous() for name, tensor in state.items()}
+    trunk = model.trunk if isinstance(model, GPTClassifier) else model
+    labels = _labels(model, class_names) if isinstance(model, GPTClassifier) else {}
     with atomic_directory(directory) as partial:
-        trunk = model.trunk if isinstance(model, GPTClassifier) else model
-        special = _special_tokens(tokenizer)
-        labels = _labels(model, class_names) if isinstance(model, GPTClassifier) else {}
-        write_json(partial / CONFIG, {**FUNCTION, **_function(model), **_config(trunk.config), **special, **labels})
+        write_settings(
+            partial,
+            trunk.config,
+            _function(model),
+            labels,
+            tokenizer=tokenizer,
+            chat_template=chat_template,
+            max_tokens=max_tokens,
+        )
         save_file(weights, partial / WEIGHTS, metadata=METADATA)
-        # A generated text begins where the longest prompt of a batch ends, a class is read where each text ends.
-        padding_side = "right" if labels else "left"
-        _copy_tokenizer(tokenizer, partial, max_tokens or trunk.config.context_length, padding_side, chat_template)
-        if not labels:
-            write_json(partial / "generation_config.json", {**special, "max_length": trunk.config.context_length})
-        write_text(partial / "README.md", card)
+        write_text(partial / CARD, card)
         write_manifest(partial)
 
 
@@ -123,22 +118,6 @@ def tensor_name(model: GPT | GPTClassifier, name: str) -> str:
     return name.replace("trunk.", "transformer.", 1) if isinstance(model, GPTClassifier) else f"transformer.{name}"
 
 
-def _config(config: GPTConfig) -> dict[str, Any]:
-    return {
-        "n_layer": config.n_layer,
-        "n_head": config.n_head,
-        "n_embd": config.n_embd,
-        "n_positions": config.context_length,
-        "n_ctx": config.context_length,  # llama.cpp's converter reads this one
-        "vocab_size": config.vocab_size,
-        "layer_norm_epsilon": config.layer_norm_epsilon,
-        "embd_pdrop": config.dropout,
-        "attn_pdrop": config.dropout,
-        "resid_pdrop": config.dropout,
-        "dtype": "float32",
-    }
-
-
 def _function(model: GPT | GPTClassifier) -> dict[str, Any]:
     """Hugging Face's class that computes what the model does; where there is none, the readout that is left to say."""
     if isinstance(model, GPT):
@@ -157,27 +136,6 @@ def _labels(model: GPTClassifier, class_names: Sequence[str]) -> dict[str, Any]:
 def read_max_tokens(directory: Path) -> int:
     """How many tokens of a text the model of a directory was trained to read."""
     return read_json(directory / TOKENIZER_CONFIG)["model_max_length"]
-
-
-def _special_tokens(tokenizer: Path) -> dict[str, int]:
-    """End of text begins, ends and pads, as GPT-2 has no other special token."""
-    path = tokenizer / "tokenizer.json"
-    tokens = {token["content"]: token["id"] for token in read_json(path).get("added_tokens", [])}
-    if END_OF_TEXT not in tokens:
-        raise UserError(f"{path} has no special token {END_OF_TEXT}; build the tokenizer again.")
-    return dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), tokens[END_OF_TEXT])
-
-
-def _copy_tokenizer(source: Path, target: Path, max_tokens: int, padding_side: str, chat_template: str | None) -> None:
-    for name in ("tokenizer.json", "vocab.json", "merges.txt"):
-        if (source / name).exists():
-            shutil.copyfile(source / name, target / name)
-    padding = {"pad_token": END_OF_TEXT, "padding_side": padding_side}
-    settings = {**read_json(source / TOKENIZER_CONFIG), **padding, "model_max_length": max_tokens}
-    settings.pop("chat_template", None)
-    if chat_template is not None:
-        settings["chat_template"] = chat_template
-    write_json(target / TOKENIZER_CONFIG, settings)
 
 
 def _read_readout(directory: Path) -> Readout | None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from scratchlm.models.gpt import GPT, GPTConfig
+from scratchlm.models.gpt import GPT
+from scratchlm.models.gpt_config import GPTConfig
 from scratchlm.training.batches import Batch
 from scratchlm.training.device import has_fast_bfloat16
 from scratchlm.training.losses import next_token_loss

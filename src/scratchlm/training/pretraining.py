@@ -8,7 +8,8 @@ from pydantic import Field
 
 from scratchlm.datasets.shards import TokenShards
 from scratchlm.datasets.tokenizers import Tokenizer
-from scratchlm.models.gpt import GPT, GPTConfig, GPTShape
+from scratchlm.models.gpt import GPT
+from scratchlm.models.gpt_config import GPTConfig, GPTShape
 from scratchlm.models.sampling import SamplingConfig
 from scratchlm.training.batches import TokenBatches
 from scratchlm.training.checkpoint import Progress
