@@ -56,7 +56,7 @@ def test_three_classes_go_through_every_stage(workspace: Workspace):
     assert not any("false_positive" in key for key in ours | bars)
     difference = read_json(Path("metrics/compare_classifiers.json"))["difference_to_zero_shot"]
     assert difference == pytest.approx(1 - bars["zero_shot_accuracy"])
-    predictions = read_table(Path("data/predictions/zero_shot.csv"))
+    predictions = read_table(Path("data/predictions/zero_shot.csv"), {"label": str, "predicted": str})
     assert set(predictions["predicted"]) <= set(CLASSES)
     assert predictions[[f"probability_{label}" for label in CLASSES]].sum(axis=1).to_numpy() == pytest.approx(1)
     assert "Recall of good enough" in Path("metrics/report.html").read_text()
