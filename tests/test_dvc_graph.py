@@ -97,7 +97,8 @@ def test_an_experiment_runs_what_depends_on_its_parameter_and_the_way_back_runs_
     output = project.run("dvc", "exp", "run", "-S", f"{RATE}=5e-4", "--name", "slower")
     assert stages_run(output) == ["finetune_classifier", "compare_classifiers", "report"]
     changed = json.loads(project.run("dvc", "metrics", "diff", "--json"))
-    assert set(changed) == {"metrics/compare_classifiers.json", "metrics/finetune_classifier.json"}
+    # The comparison runs too, but a tiny classifier may be right on as many messages as before.
+    assert set(changed) - {"metrics/compare_classifiers.json"} == {"metrics/finetune_classifier.json"}
     assert "slower" in project.run("dvc", "exp", "show", "--csv", "--only-changed")
     project.run("dvc", "plots", "diff")
     assert "finetune_classifier_loss" in (project.path / "dvc_plots/index.html").read_text()

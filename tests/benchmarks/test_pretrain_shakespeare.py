@@ -70,7 +70,8 @@ def peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def text(tmp_path: Path) -> Path:
     path = tmp_path / "input.txt"
-    path.write_text("".join(chr(97 + number * number % 23) for number in range(4_000)))
+    prompt = "ROMEO:"  # of the recipe: its characters must be in the alphabet
+    path.write_text(prompt + "".join(chr(97 + number * number % 23) for number in range(4_000)))
     return path
 
 
