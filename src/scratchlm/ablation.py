@@ -1,7 +1,7 @@
 """The rows of recipes/ablation.yaml, run on several splits as DVC experiments, beside what the book published."""
 
-import json
 import statistics
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from scratchlm.errors import UserError
-from scratchlm.experiments import Metrics, find_section, read_project_params, run_experiments, series_name
+from scratchlm.experiments import (
+    Metrics,
+    code_changes,
+    read_project_params,
+    run_experiments,
+    series_name,
+    with_params,
+)
 from scratchlm.params import Schema, project_root, read_yaml
 from scratchlm.statistics import bootstrap_interval, paired_difference
 
 ROWS = Path("recipes/ablation.yaml")
 STAGE, BASELINES = "finetune_classifier", "score_sms_baselines"
+SPLIT_SEED, TRAINING_SEEDS = "prepare_sms_spam.seed", f"{STAGE}.seeds"
 
 
 class Row(Schema):
@@ -51,24 +59,20 @@ def ablate(splits: int, names: Sequence[str], jobs: int) -> list[dict[str, Any]]
     params = read_project_params()
     sizes = params["convert_gpt2"]["names"]
     rows = read_rows(names)
-    changes = {row.row: _changes(row, params, splits) for row in rows if row.size is None or row.size in sizes}
-    metrics = run_experiments(
-        {name: settings for by_name in changes.values() for name, settings in by_name.items()}, [STAGE, BASELINES], jobs
-    )
+    code = code_changes()
+    changes = {row.row: _changes(row, params, code, splits) for row in rows if row.size is None or row.size in sizes}
+    metrics = run_experiments(dict(ChainMap(*changes.values())), [STAGE, BASELINES], jobs)
     return [_record(row, [metrics[name] for name in changes.get(row.row, [])]) for row in rows]
 
 
-def _changes(row: Row, params: Mapping[str, Any], splits: int) -> dict[str, list[str]]:
+def _changes(row: Row, params: Mapping[str, Any], code: Sequence[Any], splits: int) -> dict[str, list[str]]:
     """What `dvc exp run -S` takes, by the name of each experiment: equal settings have one name, whatever their row."""
-    changed = json.loads(json.dumps(params))
-    for key, value in row.settings().items():
-        find_section(changed, f"{STAGE}.{key}")[key] = value
-    changed["prepare_sms_spam"]["seed"] = changed[STAGE]["seeds"] = None
-    series = series_name("ablation", changed)
-    settings = [f"{STAGE}.{key}={_override(value)}" for key, value in row.settings().items()]
+    settings = {f"{STAGE}.{key}": value for key, value in row.settings().items()}
+    without_seeds = with_params(params, settings | {SPLIT_SEED: None, TRAINING_SEEDS: None})
+    series = series_name("ablation", without_seeds, code)
+    overrides = [f"{key}={_override(value)}" for key, value in settings.items()]
     return {
-        f"{series}-{seed}": [*settings, f"prepare_sms_spam.seed={seed}", f"{STAGE}.seeds=[{seed}]"]
-        for seed in range(splits)
+        f"{series}-{seed}": [*overrides, f"{SPLIT_SEED}={seed}", f"{TRAINING_SEEDS}=[{seed}]"] for seed in range(splits)
     }
 
 

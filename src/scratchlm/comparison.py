@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
-from scratchlm.artifacts import read_jsonl
+from scratchlm.datasets.sms_spam import read_split
 from scratchlm.errors import UserError
+from scratchlm.judging.answers import read_answers, read_replies
 from scratchlm.judging.chrf import chrf
 from scratchlm.judging.reading import read_score
 from scratchlm.judging.scores import rank_agreement
@@ -64,10 +64,10 @@ def compare(first: str, second: str) -> tuple[list[Comparison], dict[str, dict[s
 
 def read_run(folder: Path) -> dict[str, Items]:
     """The items of a run by measure; `folder` is a project, or holds the files of one that are read here."""
-    answers = read_jsonl(folder / RESPONSES)
+    answers = read_answers(folder / RESPONSES)
     keys = {answer["id"]: (answer["instruction"], answer["input"], answer["output"]) for answer in answers}
-    scores = {row["id"]: read_score(row) for row in read_jsonl(folder / REPLIES)}
-    messages = pd.read_csv(folder / PREDICTIONS, keep_default_na=False, dtype=str)
+    scores = {row["id"]: read_score(row) for row in read_replies(folder / REPLIES, answers)}
+    messages = read_split(folder / PREDICTIONS, ("label", "predicted", "text"))
     right = (messages["label"] == messages["predicted"]).astype(float)
     return {
         RIGHT: dict(zip(zip(messages["label"], messages["text"], strict=True), 100 * right, strict=True)),

@@ -1,5 +1,6 @@
 """DVC experiments by name: those that have not run yet are queued and run, and the metrics of all are read."""
 
+import copy
 import csv
 import io
 import json
@@ -21,10 +22,15 @@ Metrics = Mapping[str, Mapping[str, float]]  # by file
 Params = Mapping[str, Any]
 
 
-def series_name(prefix: str, params: Params) -> str:
-    """A name for all that determines the results: a change of code or of `params` is a new series of experiments."""
+def series_name(prefix: str, params: Params, code: Sequence[Any]) -> str:
+    """A name for all that determines the results: other `params` or `code_changes` are a new series of experiments."""
+    return f"{prefix}-{sha256_json([params, *code])[:8]}"
+
+
+def code_changes() -> tuple[str, dict[str, str]]:
+    """What differs from the commit: git's diff, and the sha256 of code that git does not track."""
     new_code = {name: sha256_file(project_root() / name) for name in _untracked_code()}
-    return f"{prefix}-{sha256_json([params, _output('git', 'diff', 'HEAD', '--', *CODE), new_code])[:8]}"
+    return _output("git", "diff", "HEAD", "--", *CODE), new_code
 
 
 def read_project_params() -> dict[str, Any]:
@@ -32,14 +38,18 @@ def read_project_params() -> dict[str, Any]:
     return read_yaml(project_root() / PARAMS)
 
 
-def find_section(params: Any, key: str) -> Any:
-    """The mapping in which the last part of a dotted key stands; UserError if there is none."""
-    *parents, last = key.split(".")
-    for name in parents:
-        params = params.get(name) if isinstance(params, dict) else None
-    if not isinstance(params, dict) or last not in params:
-        raise UserError(f"{key} is no parameter of {PARAMS}; name one such as prepare_sms_spam.seed.")
-    return params
+def with_params(params: Params, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of all sections with other values under dotted keys; UserError names a key that is not there."""
+    changed: Any = copy.deepcopy(params)
+    for key, value in changes.items():
+        section = changed
+        *parents, last = key.split(".")
+        for name in parents:
+            section = section.get(name) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or last not in section:
+            raise UserError(f"{key} is no parameter of {PARAMS}; name one such as prepare_sms_spam.seed.")
+        section[last] = value
+    return changed
 
 
 def run_experiments(changes: Mapping[str, Sequence[str]], targets: Sequence[str], jobs: int = 1) -> dict[str, Metrics]:
@@ -49,14 +59,14 @@ def run_experiments(changes: Mapping[str, Sequence[str]], targets: Sequence[str]
     with the parameters and the code of this one, and leave this one alone; a call that was interrupted goes on.
     UserError names those that failed.
     """
-    states = _read_states()
-    for name, settings in changes.items():
-        if states.get(name) not in {"success", "queued", "running"}:
-            _queue(name, settings, targets)
-    if any(states.get(name) != "success" for name in changes):
+    done, waiting = _read_experiments()
+    if missing := {name: settings for name, settings in changes.items() if name not in done}:
+        for name, settings in missing.items():
+            if name not in waiting:
+                _queue(name, settings, targets)
         _dvc("exp", "run", "--run-all", "--jobs", str(jobs))
         _dvc("queue", "stop", "--quiet")  # an idle worker would run the next call in the environment of this one
-    done = _read_metrics()
+        done, _ = _read_experiments()
     if failed := [name for name in changes if name not in done]:
         raise UserError(
             f"{len(failed)} of {len(changes)} experiments failed, `dvc queue logs {failed[0]}` says why; "
@@ -102,32 +112,19 @@ def _dvc(*arguments: str) -> None:
         raise UserError(f"`dvc {' '.join(arguments[:3])}` failed, and says above why; mend it and run this again.")
 
 
-def _read_states() -> dict[str, str]:
-    """success, queued, running or failed, by the name of each experiment on the current commit."""
-    states: dict[str, str] = {}
-    for entry in _experiments_of_head():
-        state = (entry.get("executor") or {}).get("state") or "success"
-        if states.get(entry["name"]) != "success":
-            states[entry["name"]] = "success" if _metrics(entry) else state
-    return states
-
-
-def _read_metrics() -> dict[str, Metrics]:
-    return {entry["name"]: metrics for entry in _experiments_of_head() if (metrics := _metrics(entry))}
-
-
-def _metrics(entry: Mapping[str, Any]) -> Metrics | None:
-    """The metrics of an experiment that has ended well."""
-    data = entry["revs"][0]["data"]
-    if not data or (entry.get("executor") or {}).get("state") in {"queued", "running", "failed"}:
-        return None
-    return {Path(file).stem: found["data"] for file, found in data["metrics"].items() if "data" in found}
-
-
-def _experiments_of_head() -> list[dict[str, Any]]:
+def _read_experiments() -> tuple[dict[str, Metrics], set[str]]:
+    """On the current commit the metrics of each experiment that ended well, and which are queued or running."""
     head = _output("git", "rev-parse", "HEAD").strip()
     revisions = json.loads(_output(sys.executable, "-m", "dvc", "exp", "show", "--json"))
-    return [entry for revision in revisions if revision["rev"] == head for entry in revision["experiments"] or []]
+    done: dict[str, Metrics] = {}
+    waiting = set()
+    for entry in (entry for found in revisions if found["rev"] == head for entry in found["experiments"] or []):
+        state, data = (entry.get("executor") or {}).get("state"), entry["revs"][0]["data"]
+        if state in {"queued", "running"}:
+            waiting.add(entry["name"])
+        elif state != "failed" and data:
+            done[entry["name"]] = {Path(file).stem: found["data"] for file, found in data["metrics"].items()}
+    return done, waiting
 
 
 def _output(*command: str) -> str:

@@ -1,11 +1,19 @@
 """The same stages on several splits: one DVC experiment a split, and the table of what they measured."""
 
-import json
+import functools
+import operator
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from scratchlm.experiments import Metrics, find_section, read_project_params, run_experiments, series_name
+from scratchlm.experiments import (
+    Metrics,
+    code_changes,
+    read_project_params,
+    run_experiments,
+    series_name,
+    with_params,
+)
 from scratchlm.statistics import paired_difference
 
 TARGETS = ("finetune_classifier", "score_sms_baselines")
@@ -19,10 +27,7 @@ def repeat(splits: int, seed_params: Sequence[str], jobs: int) -> list[Row]:
     `seed_params` name the parameters that take the seed; one that is a list takes the list of this seed alone.
     """
     params = read_project_params()
-    without_seeds = json.loads(json.dumps(params))
-    for key in seed_params:
-        find_section(without_seeds, key)[key.split(".")[-1]] = None
-    series = series_name("repeat", without_seeds)
+    series = series_name("repeat", with_params(params, dict.fromkeys(seed_params)), code_changes())
     changes = {f"{series}-{seed}": [_change(params, key, seed) for key in seed_params] for seed in range(splits)}
     metrics = run_experiments(changes, TARGETS, jobs)
     return [_row(seed, metrics[name]) for seed, name in enumerate(changes)]
@@ -51,10 +56,10 @@ def repeat_table(rows: Sequence[Row]) -> Iterator[str]:
     yield f"paired difference to TF-IDF {mean:+.2%}, 95 % interval over the splits {low:+.2%} to {high:+.2%}"
 
 
-def _change(params: Mapping[str, Any], key: str, seed: int) -> str:
+def _change(params: Any, key: str, seed: int) -> str:
     """What `dvc exp run -S` takes to set a parameter to a seed."""
-    is_list = isinstance(find_section(params, key)[key.split(".")[-1]], list)
-    return f"{key}=[{seed}]" if is_list else f"{key}={seed}"
+    value = functools.reduce(operator.getitem, key.split("."), params)
+    return f"{key}=[{seed}]" if isinstance(value, list) else f"{key}={seed}"
 
 
 def _row(seed: int, metrics: Metrics) -> Row:
