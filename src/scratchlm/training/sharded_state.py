@@ -3,6 +3,7 @@
 They go through torch.distributed.checkpoint, so that any number of processes, one too, reads what any number wrote.
 """
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,5 +47,7 @@ def load_shards(folder: Path, parameters: Mapping[str, torch.Tensor], optimizer:
             shape = entry.size  # pyright: ignore[reportAttributeAccessIssue]
             tensors[key] = torch.zeros_like(owner) if shape == owner.shape else torch.zeros(shape)
     assert parameters.keys() <= tensors.keys()
-    dcp.load(tensors, storage_reader=reader, no_dist=world_size() == 1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # one process is no mistake
+        dcp.load(tensors, storage_reader=reader, no_dist=world_size() == 1)
     return {key: tensor for key, tensor in tensors.items() if key not in parameters}
