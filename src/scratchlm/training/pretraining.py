@@ -35,6 +35,11 @@ class TokenTrainingConfig(TrainingConfig):
     sample_prompts: list[str]
     sample: SamplingConfig
 
+    @property
+    def shards(self) -> int:
+        """Over how many processes weights, gradients and the optimizer's state are spread."""
+        return process_count() if self.strategy == "fsdp" else 1
+
 
 class PretrainingConfig(TokenTrainingConfig, GPTShape):
     """Shape of the model, and how it trains."""
@@ -52,7 +57,7 @@ def pretrain(
     with torch.device("meta"):
         shapes = GPT(gpt_config)
     rows, columns = config.micro_batch_size, config.context_length
-    check_memory("pretrain", shapes, device, rows, columns, config.precision, BATCH_TOKENS)
+    check_memory("pretrain", shapes, device, rows, columns, config.precision, BATCH_TOKENS, shards=config.shards)
     model = GPT(gpt_config)
     model.init_weights(config.seed)
     model.to(device)
