@@ -19,8 +19,9 @@ from scratchlm.training.batches import Batch, Batches
 from scratchlm.training.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
 from scratchlm.training.device import compile_loss, keep_freed_memory, warn_if_slow
 from scratchlm.training.optimizer import OptimizerConfig, build_optimizer, learning_rate, set_learning_rate
-from scratchlm.training.parallel import Strategy, parallelize, sync_gradients, unsharded
+from scratchlm.training.parallel import Strategy, parallelize, sync_gradients
 from scratchlm.training.ranks import gather_step, on_any_rank, rank, world_size
+from scratchlm.training.sharded_state import unsharded
 from scratchlm.training.signals import stop_on_signal
 from scratchlm.training.spikes import find_spike, remember_step
 from scratchlm.workspace import resumed_with_other_code

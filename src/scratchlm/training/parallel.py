@@ -8,13 +8,11 @@ from typing import Any, Generic, Literal, TypeVar
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from scratchlm.models.gpt import Block
 from scratchlm.training.ranks import world_size
+from scratchlm.training.sharded_state import unsharded
 
 Strategy = Literal["ddp", "fsdp"]
 ModelT = TypeVar("ModelT", bound=nn.Module)
@@ -70,6 +68,9 @@ def _sum_gradients(state: None, bucket: dist.GradBucket) -> torch.futures.Future
 
 def _shard(model: ModelT) -> ModelT:
     """Every block is a unit of its own, whose weights are whole only while it is computed."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import FSDPModule, fully_shard  # three quarters of a second, for one process in vain
+
     mesh = init_device_mesh(next(model.parameters()).device.type, (world_size(),))
     for unit in [*(module for module in model.modules() if isinstance(module, Block)), model]:
         fully_shard(unit, mesh=mesh)
@@ -84,8 +85,3 @@ def sync_gradients(forward: nn.Module, sync: bool) -> None:
     """Whether the next backward pass of copies adds up gradients: in a step only the last one has to."""
     if isinstance(forward, DistributedDataParallel):
         forward.require_backward_grad_sync = sync
-
-
-def unsharded(tensor: torch.Tensor) -> torch.Tensor:
-    """The whole of a tensor that the processes hold in shards; any other as it is."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
