@@ -37,8 +37,8 @@ def prepare(workspace: Workspace, **settings: object) -> None:
     write_shards(workspace.path / "data/tokens", tokenizer, {"train": texts, "val": texts[:2]}, shard_tokens=4_000)
 
 
-def kill_one(workspace: Workspace, draw: random.Random, **environment: str) -> tuple[int, str] | None:
-    """Start the stage and kill one of its processes after a save; its exit code and stderr, None if it ended before."""
+def start_until_saved(workspace: Workspace, **environment: str) -> subprocess.Popen[str]:
+    """Start the stage, and wait until it has saved once more than before."""
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline.pretrain"],
         cwd=workspace.path,
@@ -49,6 +49,12 @@ def kill_one(workspace: Workspace, draw: random.Random, **environment: str) -> t
     before = newest_step(workspace.path)
     while newest_step(workspace.path) == before and process.poll() is None:
         time.sleep(0.001)
+    return process
+
+
+def kill_one(workspace: Workspace, draw: random.Random, **environment: str) -> tuple[int, str] | None:
+    """Start the stage and kill one of its processes after a save; its exit code and stderr, None if it ended before."""
+    process = start_until_saved(workspace, **environment)
     time.sleep(draw.uniform(0, 0.3))
     try:
         ranks = psutil.Process(process.pid).children() or [psutil.Process(process.pid)]

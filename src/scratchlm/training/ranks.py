@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -12,6 +13,7 @@ from scratchlm.processes import is_first_process, process_count
 from scratchlm.training.device import pick_device
 
 BACKENDS = {"cuda": "nccl"}  # gloo for every other device
+PATIENCE = timedelta(hours=1)  # while the first process samples and saves; torchrun sees at once that one has ended
 
 
 @contextmanager
@@ -26,7 +28,7 @@ def process_group() -> Iterator[None]:
     device = pick_device()
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group(BACKENDS.get(device.type, "gloo"))
+    dist.init_process_group(BACKENDS.get(device.type, "gloo"), timeout=PATIENCE)
     try:
         barrier()
         yield
