@@ -1,6 +1,7 @@
 """The token shard format: header-free files of little-endian integers and a manifest; its writer and its reader."""
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,9 +90,11 @@ class ShardWriter:
 def write_shard_manifest(directory: Path, folders: list[Path], tokenizer: Tokenizer) -> dict[str, Any]:
     """Collect the shards that the `manifest.json` of each folder lists in one directory; returns its manifest."""
     shards: list[dict[str, Any]] = []
+    counts: Counter[str] = Counter()
     for folder in folders:
         for shard in read_json(folder / MANIFEST)["shards"]:
-            name = _shard_name(shard["split"], sum(other["split"] == shard["split"] for other in shards))
+            name = _shard_name(shard["split"], counts[shard["split"]])
+            counts[shard["split"]] += 1
             link_file(folder / shard["file"], directory / name)
             shards.append({**shard, "file": name})
     manifest = {
