@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def work_folder(stage: str, inputs: Mapping[str, Any], *, finishes: bool = True)
     fingerprint = sha256_json({"format": STATE_FORMAT, **inputs})[:16]
     folder = work_root() / stage / fingerprint
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder, stage):
+    with _locked_state(folder, stage):
         _remove_others(folder)
         _check_code(folder)
         (folder / FINISHED).unlink(missing_ok=True)
@@ -51,7 +51,7 @@ def joined_work_folder(folder: Path) -> Iterator[None]:
 
     UserError while somebody is in it through `work_folder`, or if the code is no longer the one it was made with.
     """
-    with locked(folder, folder.parent.name, fcntl.LOCK_SH):
+    with _locked_state(folder, folder.parent.name, fcntl.LOCK_SH):
         if changed := _changed_code(folder):
             raise UserError(
                 f"{', '.join(changed)} changed since {folder} was made; start again, with "
@@ -107,20 +107,25 @@ def _remove_others(folder: Path) -> None:
     for finished in folder.parent.glob(f"*/{FINISHED}"):
         if finished.parent != folder:
             # An experiment beside this one may be writing its outputs from there.
-            with suppress(UserError), locked(finished.parent, finished.parent.name):
+            with suppress(UserError), _locked_state(finished.parent, finished.parent.name):
                 shutil.rmtree(finished.parent)
 
 
-@contextmanager
-def locked(folder: Path, stage: str, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
-    """Hold the lock of a folder, which need not be there yet; UserError if another process holds it."""
+def _locked_state(folder: Path, stage: str, kind: int = fcntl.LOCK_EX) -> AbstractContextManager[None]:
     # The lock file stands beside the folder, so that the folder can be removed while it is held.
-    lock = folder.with_name(f"{folder.name}.lock")
+    return locked(folder.with_name(f"{folder.name}.lock"), f"{stage} with the same parameters", kind)
+
+
+@contextmanager
+def locked(lock: Path, what: str, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Hold the lock file for as long as the block runs; UserError if another process, one of `what`, holds it.
+
+    The system lets go of it when its process ends, however that ends.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a+") as file:  # NFS shares a lock only on what can be read
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(
-                f"another {stage} with the same parameters is running ({lock} is locked); wait for it or stop it."
-            ) from None
+            raise UserError(f"another {what} is running ({lock} is locked); wait for it or stop it.") from None
         yield

@@ -92,5 +92,5 @@ def test_a_task_stops_where_the_stage_is_at_work_or_the_code_has_changed(step: S
 
 
 def test_near_duplicates_are_no_job_for_many_machines(corpus: Path, tokenizer: Path):
-    with pytest.raises(UserError, match="set shard_corpus.near_duplicates"):
+    with pytest.raises(UserError, match=r"set shard_corpus\.near_duplicates"):
         ShardFiles(corpus, tokenizer, DOCUMENT.model_copy(update={"near_duplicates": "drop"}))

@@ -40,8 +40,8 @@ class ShardFiles(PipelineStep):
         """Shard the files of one task."""
         for file in corpus_files(self.corpus)[rank::world_size]:
             folder = file_folder(self.work, file)
-            folder.parent.mkdir(exist_ok=True)
-            with joined_work_folder(self.work), locked(folder, STAGE):
+            lock = folder.with_name(f"{folder.name}.lock")
+            with joined_work_folder(self.work), locked(lock, f"task that shards {file['name']}"):
                 no_rows = np.empty(0, np.int64)
                 shard_file(self.corpus, file, self.tokenizer, self.config, folder, no_rows, self.threads)
             for shard in read_json(folder / MANIFEST)["shards"]:
