@@ -1,4 +1,4 @@
-"""Train a base model on with the token shards of the corpus: a new model directory to fine-tune from."""
+"""Train a base model on with token shards of the corpus or of the messages: a new directory to fine-tune from."""
 
 import sys
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from scratchlm.training.finetuning import check_length
 from scratchlm.training.launch import run_parallel_stage
 from scratchlm.workspace import work_folder
 
-TOKENS = Path("data/tokens")
+DATA = Path("data")
 MODELS = Path("data/models")
 SAMPLES = Path("data/samples")
 CURVES = Path("metrics/plots")
@@ -29,11 +29,12 @@ METRICS = Path("metrics")
 def main() -> Mapping[str, float]:
     config = read_params("continue_pretraining", ContinuedPretrainingConfig)
     name = matrix_item("continue_pretraining.names", config.names)
-    base, shards = MODELS / config.base, TokenShards(TOKENS)
+    base, tokens = MODELS / config.base, DATA / config.tokens
+    shards = TokenShards(tokens)
     model, tokenizer = load_gpt(base, config.dropout).to(pick_device()), load_tokenizer(base)
     shards.check_tokenizer(tokenizer, base)
     check_length(config.seq_len, "continue_pretraining.seq_len", model, config.base)
-    lineage = {str(base): sha256_json(sha256_directory(base)), str(TOKENS): sha256_json(shards.manifest)}
+    lineage = {str(base): sha256_json(sha256_directory(base)), str(tokens): sha256_json(shards.manifest)}
     with work_folder("continue_pretraining", {"params": config.model_dump(), **lineage}) as folder:
         parameters, before = model.num_parameters(), evaluate_tokens(model, shards, "val", config.seq_len)
         progress, speed = continue_pretraining(config, model, tokenizer, shards, folder)

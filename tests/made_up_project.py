@@ -20,6 +20,8 @@ with open(os.environ["RUNS"], "a") as runs:
 pathlib.Path("metrics").mkdir(exist_ok=True)
 ours = params["finetune_classifier"]["gain"] + params["finetune_classifier"]["seeds"][0] / 100
 scores = {"accuracy": 0.8 + ours - seed / 10, "tfidf_accuracy": 0.8 - seed / 20}
+if len(params["finetune_classifier"]["seeds"]) > 1:
+    scores["ensemble_accuracy"] = 0.9 + sum(params["finetune_classifier"]["seeds"]) / 100
 json.dump(scores, open(f"metrics/{name}.json", "w"))
 """
 DVC_YAML = """

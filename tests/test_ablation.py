@@ -20,6 +20,7 @@ rows:
   - {row: "2", what: better, published: null, set: {gain: 0.15, lora: {r: 4, alpha: 2}}}
   - {row: "3", what: a size that is not there, published: 0.9, size: 355M, set: {gain: 0.3}}
   - {row: "4", what: as row 1, published: 0.5, set: {gain: 0.1}}
+  - {row: "5", what: row 1 three times, published: null, ensemble: 3, set: {gain: 0.1}}
 """
 
 
@@ -31,14 +32,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.slow  # some thirty seconds of DVC
+@pytest.mark.slow  # some forty seconds of DVC
 def test_rows_run_once_on_every_split_and_a_size_that_is_not_there_is_said(project: Path):
-    first, better, absent, as_first = ablate(2, [], jobs=1)
+    first, better, absent, as_first, three = ablate(2, [], jobs=1)
     assert first["accuracy"] == pytest.approx(0.855)  # 0.9 and, of the other split and seed, 0.81
     assert first["difference_to_tfidf_mean"] == pytest.approx(0.08)
     assert better["accuracy"] == pytest.approx(0.905)
     assert (absent["splits"], as_first["accuracy"]) == (0, first["accuracy"])
-    assert len([run for run in stages_run(project) if run.startswith("finetune_classifier")]) == 4
+    assert three["accuracy"] == pytest.approx(0.975)  # the ensemble's: 0.93 of the seeds 0 to 2, 1.02 of 3 to 5
+    assert len([run for run in stages_run(project) if run.startswith("finetune_classifier")]) == 6
     done = CliRunner().invoke(
         cli, ["ablate", "--splits", "2", "--row", "2", "--output", "json"], catch_exceptions=False
     )
@@ -50,7 +52,7 @@ def test_rows_run_once_on_every_split_and_a_size_that_is_not_there_is_said(proje
 
 
 def test_a_row_that_is_not_there_names_those_that_are(project: Path):
-    with pytest.raises(UserError, match="has no row 9; it has 1, 2, 3, 4"):
+    with pytest.raises(UserError, match="has no row 9; it has 1, 2, 3, 4, 5"):
         read_rows(["9"])
 
 

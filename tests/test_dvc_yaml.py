@@ -138,7 +138,11 @@ def test_every_model_that_a_recipe_starts_from_is_made_by_its_graph(recipe: str,
         *sections["export_gpt2"]["names"],
         *sections["fetch_gpt2"]["sizes"],
     }
-    made = {"pretrained", *(f"gpt2-{name}" for name in sections["convert_gpt2"]["names"])}
+    converted = {f"gpt2-{name}" for name in sections["convert_gpt2"]["names"]}
+    made = {"pretrained", *converted, *sections["continue_pretraining"]["names"]}
+    if sections["continue_pretraining"]["names"]:
+        assert sections["continue_pretraining"]["base"] in made - set(sections["continue_pretraining"]["names"])
+    assert sections["continue_pretraining"]["tokens"] in {"tokens", *sections["shard_messages"]["names"]}
     for stage, key in {
         "score_sms_baselines": "base",
         "finetune_classifier": "base",

@@ -115,6 +115,15 @@ def test_the_summary_is_mean_spread_and_paired_difference():
     assert 0.02 - 1e-9 <= summary["difference_low"] < 0.04 < summary["difference_high"] <= 0.06 + 1e-9
 
 
+def test_an_ensemble_has_a_column_and_a_difference_of_its_own():
+    rows = [row | {"ensemble_accuracy": row["accuracy"] + 0.01, "ensemble_difference": 0.0} for row in ROWS]
+    assert summarize(rows)["ensemble_difference_mean"] == pytest.approx(0.05)
+    lines = list(repeat_table(rows))
+    assert lines[0].split() == ["seed", "accuracy", "ensemble", "TF-IDF", "difference"]
+    assert lines[1].split() == ["0", "92.00%", "93.00%", "90.00%", "+2.00%"]
+    assert lines[-1].startswith("paired difference of the ensemble to TF-IDF +5.00%, 95 % interval")
+
+
 def test_the_table_reads_as_text_and_as_csv():
     lines = list(repeat_table(ROWS))
     assert lines[1].split() == ["0", "92.00%", "90.00%", "+2.00%"]

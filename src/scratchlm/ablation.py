@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from scratchlm.errors import UserError
 from scratchlm.experiments import (
@@ -26,13 +26,18 @@ SPLIT_SEED, TRAINING_SEEDS = "prepare_sms_spam.seed", f"{STAGE}.seeds"
 
 
 class Row(Schema):
-    """One setting of the classifier; `size` is that of the GPT-2 that it needs, where it is not that of params.yaml."""
+    """One setting of the classifier.
+
+    `size` is that of the GPT-2 that it needs, where it is not that of params.yaml; of an `ensemble` so many trainings
+    are averaged.
+    """
 
     row: str
     what: str
     published: float | None
     set: dict[str, Any]
     size: str | None = None
+    ensemble: int = Field(default=1, ge=1)
 
     def settings(self) -> dict[str, Any]:
         """The parameters of finetune_classifier that it changes."""
@@ -54,7 +59,8 @@ def read_rows(names: Sequence[str]) -> list[Row]:
 def ablate(splits: int, names: Sequence[str], jobs: int) -> list[dict[str, Any]]:
     """Run each row on the splits 0..splits-1, a split and a training with one seed; return a record for each row.
 
-    Rows of a size that convert_gpt2.names does not have are not run, and their record has no accuracy.
+    The trainings of an ensemble have seeds of their own. Rows of a size that convert_gpt2.names does not have are not
+    run, and their record has no accuracy.
     """
     params = read_project_params()
     sizes = params["convert_gpt2"]["names"]
@@ -69,11 +75,13 @@ def _changes(row: Row, params: Mapping[str, Any], code: Sequence[Any], splits: i
     """What `dvc exp run -S` takes, by the name of each experiment: equal settings have one name, whatever their row."""
     settings = {f"{STAGE}.{key}": value for key, value in row.settings().items()}
     without_seeds = with_params(params, settings | {SPLIT_SEED: None, TRAINING_SEEDS: None})
-    series = series_name("ablation", without_seeds, code)
+    series = series_name("ablation" if row.ensemble == 1 else f"ablation-{row.ensemble}", without_seeds, code)
     overrides = [f"{key}={_override(value)}" for key, value in settings.items()]
-    return {
-        f"{series}-{seed}": [*overrides, f"{SPLIT_SEED}={seed}", f"{TRAINING_SEEDS}=[{seed}]"] for seed in range(splits)
-    }
+    changes = {}
+    for seed in range(splits):
+        trainings = ",".join(str(seed * row.ensemble + training) for training in range(row.ensemble))
+        changes[f"{series}-{seed}"] = [*overrides, f"{SPLIT_SEED}={seed}", f"{TRAINING_SEEDS}=[{trainings}]"]
+    return changes
 
 
 def _override(value: Any) -> str:
@@ -87,7 +95,7 @@ def _record(row: Row, runs: Sequence[Metrics]) -> dict[str, Any]:
     record: dict[str, Any] = {"row": row.row, "what": row.what, "published": row.published, "splits": len(runs)}
     if not runs:
         return record
-    accuracies = [run[STAGE]["accuracy"] for run in runs]
+    accuracies = [run[STAGE]["accuracy" if row.ensemble == 1 else "ensemble_accuracy"] for run in runs]
     tfidf = [run[BASELINES]["tfidf_accuracy"] for run in runs]
     low, high = bootstrap_interval(accuracies)
     record |= {"accuracy": statistics.fmean(accuracies), "accuracy_low": low, "accuracy_high": high}

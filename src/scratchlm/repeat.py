@@ -18,6 +18,9 @@ from scratchlm.statistics import paired_difference
 
 TARGETS = ("finetune_classifier", "score_sms_baselines")
 
+COLUMNS = {"accuracy": "accuracy", "ensemble_accuracy": "ensemble", "tfidf_accuracy": "TF-IDF"}
+DIFFERENCES = {"accuracy": "difference", "ensemble_accuracy": "ensemble_difference"}
+
 Row = dict[str, float]
 
 
@@ -34,26 +37,38 @@ def repeat(splits: int, seed_params: Sequence[str], jobs: int) -> list[Row]:
 
 
 def summarize(rows: Sequence[Row]) -> dict[str, float]:
-    """Mean and standard deviation over the splits, and the paired difference with its 95 % bootstrap interval."""
+    """Mean and standard deviation over the splits, and the paired differences with their 95 % bootstrap intervals."""
     summary: dict[str, float] = {"splits": len(rows)}
-    for key in ("accuracy", "tfidf_accuracy"):
+    tfidf = [row["tfidf_accuracy"] for row in rows]
+    for key in _measured(rows):
         values = [row[key] for row in rows]
         summary |= {f"{key}_mean": statistics.fmean(values), f"{key}_std": statistics.stdev(values)}
         summary |= {f"{key}_min": min(values), f"{key}_max": max(values)}
-    paired = paired_difference([row["accuracy"] for row in rows], [row["tfidf_accuracy"] for row in rows])
-    return summary | {f"difference_{key}": value for key, value in paired.items()}
+        if key != "tfidf_accuracy":
+            paired = paired_difference(values, tfidf)
+            summary |= {f"{DIFFERENCES[key]}_{name}": value for name, value in paired.items()}
+    return summary
 
 
 def repeat_table(rows: Sequence[Row]) -> Iterator[str]:
     """A line a split, then what `summarize` makes of them."""
-    summary = summarize(rows)
-    yield f"{'seed':>6}{'accuracy':>12}{'TF-IDF':>12}{'difference':>12}"
+    summary, keys = summarize(rows), _measured(rows)
+    yield f"{'seed':>6}" + "".join(f"{COLUMNS[key]:>12}" for key in keys) + f"{'difference':>12}"
     for row in rows:
-        yield f"{row['seed']:>6}{row['accuracy']:>12.2%}{row['tfidf_accuracy']:>12.2%}{row['difference']:>+12.2%}"
+        yield f"{row['seed']:>6}" + "".join(f"{row[key]:>12.2%}" for key in keys) + f"{row['difference']:>+12.2%}"
     for name in ("mean", "std", "min", "max"):
-        yield f"{name:>6}{summary[f'accuracy_{name}']:>12.2%}{summary[f'tfidf_accuracy_{name}']:>12.2%}"
-    mean, low, high = (summary[f"difference_{key}"] for key in ("mean", "low", "high"))
-    yield f"paired difference to TF-IDF {mean:+.2%}, 95 % interval over the splits {low:+.2%} to {high:+.2%}"
+        yield f"{name:>6}" + "".join(f"{summary[f'{key}_{name}']:>12.2%}" for key in keys)
+    for key in keys:
+        if key != "tfidf_accuracy":
+            mean, low, high = (summary[f"{DIFFERENCES[key]}_{name}"] for name in ("mean", "low", "high"))
+            what = "" if key == "accuracy" else " of the ensemble"
+            interval = f"95 % interval over the splits {low:+.2%} to {high:+.2%}"
+            yield f"paired difference{what} to TF-IDF {mean:+.2%}, {interval}"
+
+
+def _measured(rows: Sequence[Row]) -> list[str]:
+    """Which of the accuracies the rows have: that of an ensemble where the classifier trains with several seeds."""
+    return [key for key in COLUMNS if all(key in row for row in rows)]
 
 
 def _change(params: Any, key: str, seed: int) -> str:
@@ -65,4 +80,8 @@ def _change(params: Any, key: str, seed: int) -> str:
 def _row(seed: int, metrics: Metrics) -> Row:
     ours, baselines = (metrics[stage] for stage in TARGETS)
     accuracy, tfidf = ours["accuracy"], baselines["tfidf_accuracy"]
-    return {"seed": seed, "accuracy": accuracy, "tfidf_accuracy": tfidf, "difference": accuracy - tfidf}
+    row = {"seed": seed, "accuracy": accuracy, "tfidf_accuracy": tfidf, "difference": accuracy - tfidf}
+    if "ensemble_accuracy" in ours:
+        ensemble = ours["ensemble_accuracy"]
+        row |= {"ensemble_accuracy": ensemble, "ensemble_difference": ensemble - tfidf}
+    return row

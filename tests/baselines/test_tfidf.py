@@ -32,6 +32,13 @@ def test_probabilities_are_in_the_order_of_the_classes(classes: list[str]):
     assert predict_tfidf(classifier, []).shape == (0, len(classes))
 
 
+def test_where_one_class_is_rare_val_decides_whether_every_class_counts_the_same():
+    train = pd.concat([toy(LABELS, 0, 15), *[toy(["ham"], 0, 15)] * 20])
+    rare = pd.DataFrame({"label": ["spam", "ham"] * 4, "text": ["call now about the prize", "see you on the bus"] * 4})
+    assert fit_tfidf(train, rare, LABELS)[-1].class_weight == "balanced"
+    assert fit_tfidf(toy(LABELS, 0, 15), rare, LABELS)[-1].class_weight is None
+
+
 def test_it_reaches_what_the_design_says_on_ucis_messages(mirror, tmp_path):
     extract_sms_spam(mirror / "archive.ics.uci.edu/static/public/228/sms+spam+collection.zip", tmp_path / "raw.tsv")
     config = ReadConfig(labels=LABELS, separator="tab", quoting="none", columns=None)

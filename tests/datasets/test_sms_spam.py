@@ -74,6 +74,18 @@ def test_splits_are_balanced_stratified_and_complete(uci: pd.DataFrame):
     assert (counts["unused_ham"], counts["unused_spam"]) == (3894, 0)
 
 
+@pytest.mark.parametrize("split", ["stratified", "book"])
+def test_balancing_val_and_test_alone_trains_on_all_that_they_leave_over(uci: pd.DataFrame, split: str):
+    balanced, _ = split_sms_spam(uci, LABELS, CONFIG.model_copy(update={"split": split}))
+    config = CONFIG.model_copy(update={"split": split, "balance": "undersample_eval"})
+    frames, counts = split_sms_spam(uci, LABELS, config)
+    for name in ("val", "test"):
+        pd.testing.assert_frame_equal(frames[name], balanced[name])
+    assert set(frames["train"].index) == {*balanced["train"].index, *balanced["unused"].index}
+    assert counts["train_ham"] == counts["distinct_ham"] - counts["val_ham"] - counts["test_ham"]
+    assert (counts["unused_ham"], counts["leaks_masked_digits"]) == (0, 0)
+
+
 def test_the_book_split_is_that_of_the_book_with_its_leaks(uci_file: Path):
     messages = read_sms_spam(uci_file, QUOTED)
     frames, counts = split_sms_spam(messages, LABELS, BOOK)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from scratchlm.training import seeds
-from scratchlm.training.seeds import Trained, spread, train_seeds
+from scratchlm.training.scores import score_splits
+from scratchlm.training.seeds import Outcome, Trained, spread, train_seeds
 from tests.training.conftest import ByteTokenizer, byte_model
 from tests.training.test_classification import FRAME, LABELS, make_config
 
@@ -51,10 +52,30 @@ def test_the_spread_is_that_of_a_sample():
     }
 
 
-def test_one_seed_has_no_spread(tmp_path: Path):
+def test_one_seed_has_no_spread_and_no_ensemble(tmp_path: Path):
     _, metrics = run(tmp_path, seeds=[3])
     assert "seeds" not in metrics
-    assert not any(key.endswith(("_mean", "_std")) for key in metrics)
+    assert not any(key.endswith(("_mean", "_std")) or key.startswith("ensemble_") for key in metrics)
+
+
+def test_the_ensemble_has_the_mean_probabilities_of_the_trainings(tmp_path: Path):
+    _, metrics = run(tmp_path / "all")
+    alone = [run(tmp_path / str(seed), seeds=[seed])[0].probabilities for seed in CONFIG.seeds]
+    mean = {name: np.mean([each[name] for each in alone], axis=0) for name in ("test", "unused")}
+    expected = score_splits(SPLITS, mean, LABELS)
+    assert {key.removeprefix("ensemble_") for key in metrics if key.startswith("ensemble_")} == set(expected)
+    assert {key: metrics[f"ensemble_{key}"] for key in expected} == expected
+
+
+def test_an_outcome_comes_back_bit_for_bit_even_of_no_messages(tmp_path: Path):
+    written = Outcome(
+        {"accuracy": 1 / 3}, {"test": np.random.default_rng(0).random((5, 2)), "unused": np.empty((0, 2))}
+    )
+    written.write(tmp_path)
+    read = Outcome.read(tmp_path, 2)
+    assert read.scores == written.scores
+    for name, values in written.probabilities.items():
+        np.testing.assert_array_equal(read.probabilities[name], values, strict=True)
 
 
 @pytest.mark.parametrize("stopped_at", CONFIG.seeds)

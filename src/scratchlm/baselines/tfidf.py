@@ -1,6 +1,8 @@
 """TF-IDF of characters and logistic regression: the bar that a classifier of messages must beat."""
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -13,9 +15,15 @@ INVERSE_REGULARIZATION = (1.0, 10.0, 100.0)
 
 
 def fit_tfidf(train: pd.DataFrame, val: pd.DataFrame, classes: Sequence[str]) -> Pipeline:
-    """A classifier fitted on train, which holds every class; val chooses among three strengths of regularization."""
+    """A classifier fitted on train, which holds every class.
+
+    Val chooses among three strengths of regularization and, where train has more messages of one class than of another,
+    whether each message or each class counts the same.
+    """
     train_targets, val_targets = ([classes.index(label) for label in split["label"]] for split in (train, val))
-    fitted = [_make_classifier(c).fit(train["text"], train_targets) for c in INVERSE_REGULARIZATION]
+    is_balanced = len(set(Counter(train_targets).values())) == 1
+    settings = product(INVERSE_REGULARIZATION, [None] if is_balanced else [None, "balanced"])
+    fitted = [_make_classifier(*setting).fit(train["text"], train_targets) for setting in settings]
 
     def val_loss(classifier: Pipeline) -> float:
         return float(log_loss(val_targets, predict_tfidf(classifier, val["text"].tolist()), labels=range(len(classes))))
@@ -30,8 +38,8 @@ def predict_tfidf(classifier: Pipeline, texts: Sequence[str]) -> np.ndarray:
     return classifier.predict_proba(texts)
 
 
-def _make_classifier(c: float) -> Pipeline:
+def _make_classifier(c: float, class_weight: str | None) -> Pipeline:
     return make_pipeline(
         TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True),
-        LogisticRegression(C=c, max_iter=1_000),
+        LogisticRegression(C=c, class_weight=class_weight, max_iter=1_000),
     )

@@ -25,11 +25,14 @@ Key = Literal["text", "normalized", "masked_digits"]
 
 
 class SplitConfig(Schema):
-    """How messages are grouped, balanced and split."""
+    """How messages are grouped, balanced and split.
+
+    `undersample_eval` has the val and test of `undersample`, and trains on all that these leave over.
+    """
 
     seed: int = Field(ge=0, lt=2**32)  # pandas takes no more
     group_by: Literal["none", Key]
-    balance: Literal["undersample", "none"]
+    balance: Literal["undersample", "undersample_eval", "none"]
     split: Literal["stratified", "book"]
     train_fraction: float = Field(gt=0, lt=1)
     val_fraction: float = Field(gt=0, lt=1)
@@ -53,7 +56,11 @@ def split_sms_spam(
     if empty := [label for label in classes if not len(rows[label])]:
         raise UserError(f"no message is labelled {empty[0]!r}; add some, or take it out of prepare_sms_spam.labels.")
     choose = _choose_as_book if config.split == "book" else _choose_stratified
-    frames = {name: distinct.iloc[chosen] for name, chosen in zip(SPLITS, choose(rows, config), strict=True)}
+    chosen = choose(rows, config)
+    if config.balance == "undersample_eval":
+        train, val, test, unused = chosen
+        chosen = [sorted([*train, *unused]), val, test, []]
+    frames = {name: distinct.iloc[members] for name, members in zip(SPLITS, chosen, strict=True)}
     leaks = {f"leaks_{key}": _count_leaks(frames, key) for key in get_args(Key)}
     if config.group_by != "none":
         assert leaks["leaks_text"] == leaks[f"leaks_{config.group_by}"] == 0, "a group stands in two splits"
@@ -91,7 +98,7 @@ def _choose_as_book(rows: Mapping[str, np.ndarray], config: SplitConfig) -> list
 def _class_size(rows: Mapping[str, np.ndarray], config: SplitConfig) -> int:
     """How many rows of each class are used at most."""
     sizes = [len(members) for members in rows.values()]
-    return min(sizes) if config.balance == "undersample" else max(sizes)
+    return max(sizes) if config.balance == "none" else min(sizes)
 
 
 def write_sms_spam(directory: Path, frames: Mapping[str, pd.DataFrame], classes: Sequence[str]) -> None:

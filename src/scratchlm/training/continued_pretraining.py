@@ -19,10 +19,12 @@ from scratchlm.training.pretraining import TokenTrainingConfig, train_on_tokens
 class ContinuedPretrainingConfig(TokenTrainingConfig):
     """Which base and which part of it train, on windows of `seq_len` tokens, into which folder.
 
-    `lora` counts where LoRA trains; `names` is empty or holds the folder of data/models to make.
+    `tokens` is the folder of data with the shards; `lora` counts where LoRA trains; `names` is empty or holds the
+    folder of data/models to make.
     """
 
     base: str
+    tokens: str
     names: list[str]
     train: GPTPart
     lora: LoRAConfig

@@ -1,0 +1,35 @@
+"""Token shards of messages without their labels, for a base to be pretrained on before it is fine-tuned with them."""
+
+import tempfile
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scratchlm.artifacts import MANIFEST, atomic_directory, write_json
+from scratchlm.datasets.shards import SPLITS, ShardWriter, write_shard_manifest
+from scratchlm.datasets.tokenizers import Tokenizer
+
+
+def shard_messages(frames: Mapping[str, pd.DataFrame], tokenizer: Tokenizer, directory: Path) -> dict[str, Any]:
+    """Write a document for each message of `train` and of `val`, in their order; returns the manifest.
+
+    No other split is read: what the classifier is tested on stays unseen.
+    """
+    with tempfile.TemporaryDirectory() as work, atomic_directory(directory) as partial:
+        shards = [shard for split in SPLITS for shard in _write_split(Path(work), split, frames[split], tokenizer)]
+        write_json(Path(work) / MANIFEST, {"shards": shards})
+        return write_shard_manifest(partial, [Path(work)], tokenizer)
+
+
+def _write_split(directory: Path, split: str, frame: pd.DataFrame, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """The one shard of a split: messages are few."""
+    texts = frame["text"].tolist()
+    characters = sum(map(len, texts))
+    writer = ShardWriter(directory, split, f"{split}.csv", tokenizer, shard_tokens=4 * characters + len(texts))
+    with closing(writer):
+        for text in texts:
+            writer.add(tokenizer.encode_to_numpy(text), len(text.encode()))
+    return writer.shards
