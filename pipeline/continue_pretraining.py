@@ -31,7 +31,10 @@ def main() -> Mapping[str, float]:
     name = matrix_item("continue_pretraining.names", config.names)
     base, tokens = MODELS / config.base, DATA / config.tokens
     shards = TokenShards(tokens)
-    model, tokenizer = load_gpt(base, config.dropout).to(pick_device()), load_tokenizer(base)
+    model, tokenizer = load_gpt(base, config.dropout), load_tokenizer(base)
+    if config.weights == "random":
+        model.init_weights(config.seed)
+    model.to(pick_device())
     shards.check_tokenizer(tokenizer, base)
     check_length(config.seq_len, "continue_pretraining.seq_len", model, config.base)
     lineage = {str(base): sha256_json(sha256_directory(base)), str(tokens): sha256_json(shards.manifest)}
@@ -49,7 +52,8 @@ def main() -> Mapping[str, float]:
         title, task, reads = f"{config.base}, pretrained further", "text-generation", model.config.context_length
         record = training_record(metrics, progress.rows, progress.samples)
         card = model_card(title, "continue_pretraining", config, metrics, lineage, task, reads, record)
-        save_with_adapter(model, MODELS / name, str(base), tokenizer=base, card=card)
+        adapted = str(base) if config.weights == "pretrained" else None
+        save_with_adapter(model, MODELS / name, adapted, tokenizer=base, card=card)
         write_jsonl(SAMPLES / f"continue_pretraining_{name}.jsonl", progress.samples)
         write_plot(CURVES / f"continue_pretraining_{name}_loss.csv", progress.rows, list(progress.rows[0]))
         write_json(METRICS / f"continue_pretraining_{name}.json", metrics)

@@ -1,5 +1,6 @@
 """The stage continue_pretraining, as DVC runs it."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,18 @@ def test_it_writes_a_model_that_has_learnt_and_that_finetuning_starts_from(works
     assert {"val_loss", "base_val_loss"} <= base["training"]["metrics"].keys()
     assert [row["step"] for row in base["training"]["curve"]] == [10, 20]
     assert base["training"]["samples"] == read_jsonl(Path("data/samples/continue_pretraining_domain.jsonl"))
+
+
+def test_random_weights_take_only_the_shape_of_the_base_and_other_shards_may_be_named(workspace: Workspace):
+    Path("data/tokens").rename("data/message_tokens")
+    workspace.set("continue_pretraining.tokens", "message_tokens")
+    losses = []
+    for weights in ("pretrained", "random"):
+        workspace.set("continue_pretraining.weights", weights)
+        done = workspace.run("continue_pretraining", "domain")
+        assert done.returncode == 0, done.stderr
+        losses.append(read_json(Path("metrics/continue_pretraining_domain.json"))["base_val_loss"])
+    assert losses[0] != losses[1] == pytest.approx(math.log(load_gpt(BASE).config.vocab_size), abs=0.2)
 
 
 # PEFT reads an attribute that transformers has renamed.

@@ -20,6 +20,8 @@ TEXTS = ["the cat sat on the mat. " * 10] * 10
 def config(**changes: object) -> ContinuedPretrainingConfig:
     values = tiny_config(eval_every_steps=4, learning_rate=1e-2, save_every_steps=4).model_dump() | {
         "base": "general",
+        "weights": "pretrained",
+        "tokens": "tokens",
         "names": [],
         "train": "all",
         "lora": LoRAConfig(r=2, alpha=4.0),

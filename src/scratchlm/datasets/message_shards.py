@@ -1,25 +1,30 @@
 """Token shards of messages without their labels, for a base to be pretrained on before it is fine-tuned with them."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
 from scratchlm.artifacts import MANIFEST, atomic_directory, write_json
-from scratchlm.datasets.shards import SPLITS, ShardWriter, write_shard_manifest
+from scratchlm.datasets.shards import ShardWriter, write_shard_manifest
 from scratchlm.datasets.tokenizers import Tokenizer
 
+Part = Literal["train", "unused"]
 
-def shard_messages(frames: Mapping[str, pd.DataFrame], tokenizer: Tokenizer, directory: Path) -> dict[str, Any]:
-    """Write a document for each message of `train` and of `val`, in their order; returns the manifest.
 
-    No other split is read: what the classifier is tested on stays unseen.
+def shard_messages(
+    frames: Mapping[str, pd.DataFrame], parts: Sequence[Part], tokenizer: Tokenizer, directory: Path
+) -> dict[str, Any]:
+    """Write a document for each message: of `parts` to train on, of val to validate on; return the manifest.
+
+    What the classifier is tested on is never read.
     """
+    splits = {"train": pd.concat([frames[part] for part in parts]), "val": frames["val"]}
     with tempfile.TemporaryDirectory() as work, atomic_directory(directory) as partial:
-        shards = [shard for split in SPLITS for shard in _write_split(Path(work), split, frames[split], tokenizer)]
+        shards = [shard for split in splits for shard in _write_split(Path(work), split, splits[split], tokenizer)]
         write_json(Path(work) / MANIFEST, {"shards": shards})
         return write_shard_manifest(partial, [Path(work)], tokenizer)
 

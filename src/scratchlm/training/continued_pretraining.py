@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -19,11 +20,12 @@ from scratchlm.training.pretraining import TokenTrainingConfig, train_on_tokens
 class ContinuedPretrainingConfig(TokenTrainingConfig):
     """Which base and which part of it train, on windows of `seq_len` tokens, into which folder.
 
-    `tokens` is the folder of data with the shards; `lora` counts where LoRA trains; `names` is empty or holds the
-    folder of data/models to make.
+    `tokens` is the folder of data with the shards, `names` is empty or holds the folder of data/models to make. With
+    `weights: random` the base gives only the shape and the tokenizer; `lora` counts where LoRA trains.
     """
 
     base: str
+    weights: Literal["pretrained", "random"]
     tokens: str
     names: list[str]
     train: GPTPart
