@@ -20,6 +20,7 @@ TEXTS = ["the cat sat on the mat. " * 10] * 10
 def config(**changes: object) -> ContinuedPretrainingConfig:
     values = tiny_config(eval_every_steps=4, learning_rate=1e-2, save_every_steps=4).model_dump() | {
         "base": "general",
+        "strategy": "ddp",
         "weights": "pretrained",
         "tokens": "tokens",
         "names": [],
