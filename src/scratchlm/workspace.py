@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def work_folder(stage: str, inputs: Mapping[str, Any]) -> Iterator[Path]:
     fingerprint = sha256_json({"format": STATE_FORMAT, **inputs})[:16]
     folder = work_root() / stage / fingerprint
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder, stage):
+    with _locked_state(folder, stage):
         _remove_others(folder)
         _check_code(folder)
         (folder / FINISHED).unlink(missing_ok=True)
@@ -87,19 +87,25 @@ def _remove_others(folder: Path) -> None:
     for finished in folder.parent.glob(f"*/{FINISHED}"):
         if finished.parent != folder:
             # An experiment beside this one may be writing its outputs from there.
-            with suppress(UserError), _locked(finished.parent, finished.parent.name):
+            with suppress(UserError), _locked_state(finished.parent, finished.parent.name):
                 shutil.rmtree(finished.parent)
 
 
-@contextmanager
-def _locked(folder: Path, stage: str) -> Iterator[None]:
+def _locked_state(folder: Path, stage: str) -> AbstractContextManager[None]:
     # The lock file stands beside the folder, so that the folder can be removed while it is held.
-    lock = folder.with_name(f"{folder.name}.lock")
+    return locked(folder.with_name(f"{folder.name}.lock"), f"{stage} with the same parameters")
+
+
+@contextmanager
+def locked(lock: Path, what: str) -> Iterator[None]:
+    """Hold the lock file for as long as the block runs; UserError if another process, one of `what`, holds it.
+
+    The system lets go of it when its process ends, however that ends.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(
-                f"another {stage} with the same parameters is running ({lock} is locked); wait for it or stop it."
-            ) from None
+            raise UserError(f"another {what} is running ({lock} is locked); wait for it or stop it.") from None
         yield

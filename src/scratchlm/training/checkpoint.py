@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 from torch.optim import Optimizer
 
 from scratchlm.artifacts import atomic_directory, read_json, verify_manifest, write_json, write_manifest
 from scratchlm.errors import UserError
+from scratchlm.models.tensor_file import save_tensors
 
 KEPT = 2
 
@@ -47,7 +48,7 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, progre
     """Write step-NNNNNNNN/ whole, then remove all but the last two, and best weights that neither of these names."""
     with atomic_directory(folder / f"step-{progress.step:08d}") as partial:
         save_weights(partial / "model.safetensors", model)
-        save_file(_optimizer_tensors(optimizer), partial / "optimizer.safetensors")
+        save_tensors(_optimizer_tensors(optimizer), partial / "optimizer.safetensors")
         write_json(partial / "progress.json", asdict(progress))
         write_manifest(partial)
     kept = _checkpoints(folder)[:KEPT]
@@ -69,6 +70,7 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, keep_b
                 verify_manifest(_best_folder(folder, progress.best_step))
         except UserError as error:
             print(f"skipping a damaged checkpoint: {error}", file=sys.stderr)
+            _set_aside(checkpoint)
             continue
         load_weights(checkpoint / "model.safetensors", model)
         _restore_optimizer(optimizer, load_file(checkpoint / "optimizer.safetensors"))
@@ -90,7 +92,7 @@ def load_best(folder: Path, model: nn.Module, step: int) -> None:
 
 def save_weights(path: Path, model: nn.Module) -> None:
     """Write the parameters that train to a safetensors file."""
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in _trainable(model).items()}, path)
+    save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in _trainable(model).items()}, path)
 
 
 @torch.no_grad()
@@ -108,6 +110,13 @@ def _trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 
 def _checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"), reverse=True)
+
+
+def _set_aside(checkpoint: Path) -> None:
+    """Take a checkpoint that does not verify out of the way: it is neither kept nor counted any more."""
+    aside = checkpoint.with_name(f"damaged-{checkpoint.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    checkpoint.rename(aside)
 
 
 def _best_folder(folder: Path, step: int) -> Path:

@@ -1,11 +1,14 @@
 """SIGTERM and SIGINT ask a training to save and stop; a second one ends it at once."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+ResultT = TypeVar("ResultT")
 
 
 class StopRequest:
@@ -13,19 +16,35 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.received = False
+        self._breaks_off = False
+
+    def run(self, function: Callable[[], ResultT]) -> ResultT | None:
+        """What a function without effects returns; None if a signal came before or meanwhile, which ends it at once."""
+        result = None
+        try:
+            self._breaks_off = True
+            if not self.received:
+                result = function()
+            self._breaks_off = False
+        except KeyboardInterrupt:
+            self._breaks_off = False
+        return result
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """The handler of the first signal."""
+        self.received = True
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        if self._breaks_off:
+            self._breaks_off = False
+            raise KeyboardInterrupt
 
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """Within the block the first SIGTERM or SIGINT only sets `received`; the second has its default effect."""
+    """Within the block a first SIGTERM or SIGINT sets `received` and ends `run`; the second has its default effect."""
     request = StopRequest()
-
-    def receive(number: int, frame: FrameType | None) -> None:
-        request.received = True
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
-
-    previous = {number: signal.signal(number, receive) for number in SIGNALS}
+    previous = {number: signal.signal(number, request.receive) for number in SIGNALS}
     try:
         yield request
     finally:
