@@ -27,7 +27,9 @@ class Subject:
     module: str
 
 
-SUBJECTS: tuple[Subject, ...] = ()  # in the order of the table
+SUBJECTS = (  # in the order of the table
+    Subject("kills", 200, "tests.faults.kills"),
+)
 
 
 def run_subject(subject: Subject, count: int, folder: Path, seed: int) -> Iterator[Result]:

@@ -1,0 +1,7 @@
+"""What the processes that the campaign kills have imported before they are forked."""
+
+import pipeline.convert_gpt2
+import pipeline.fetch_corpus
+import pipeline.generate_responses
+import pipeline.pretrain
+import pipeline.shard_corpus  # noqa: F401
