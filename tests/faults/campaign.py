@@ -29,6 +29,11 @@ class Subject:
 
 SUBJECTS = (  # in the order of the table
     Subject("kills", 200, "tests.faults.kills"),
+    Subject("dvc_kills", 20, "tests.faults.dvc_kills"),
+    Subject("resume", 200, "tests.faults.resume"),
+    Subject("stop_signals", 40, "tests.faults.stop_signals"),
+    Subject("full_disk", 50, "tests.faults.full_disk"),
+    Subject("two_at_once", 100, "tests.faults.two_at_once"),
 )
 
 

@@ -126,14 +126,14 @@ def is_within_write(project: Path) -> bool:
     return any(project.rglob("*.partial")) or any(project.glob(".work/downloads/*.json"))
 
 
-def newest_step(project: Path) -> int:
-    """The step of the newest checkpoint, 0 without one."""
-    return max((int(path.name.removeprefix("step-")) for path in project.glob(".work/pretrain/*/step-*")), default=0)
+def newest_step(project: Path, stage: str = "pretrain") -> int:
+    """The step of the newest checkpoint of a training, 0 without one."""
+    return max((int(path.name.removeprefix("step-")) for path in project.glob(f".work/{stage}/*/step-*")), default=0)
 
 
-def steps_run(project: Path) -> int:
-    """How many steps the last run of the training took."""
-    return read_json(project / "metrics/runs/pretrain.json")["steps_run"]
+def steps_run(project: Path, stage: str = "pretrain") -> int:
+    """How many steps the last run of a training took."""
+    return read_json(project / f"metrics/runs/{stage}.json")["steps_run"]
 
 
 def kill_download(count: int, folder: Path, seed: int) -> Count:

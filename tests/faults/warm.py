@@ -2,6 +2,7 @@
 
 import pipeline.convert_gpt2
 import pipeline.fetch_corpus
+import pipeline.finetune_instruct
 import pipeline.generate_responses
 import pipeline.pretrain
 import pipeline.shard_corpus  # noqa: F401
