@@ -82,7 +82,7 @@ def prepare_shards(folder: Path) -> None:
 def prepare_corpus(folder: Path) -> None:
     write_byte_tokenizer(folder / TOKENIZER)
     texts = [f"text {n} of this file. " * 20 for n in range(40)]
-    write_corpus(folder / "data/raw/corpus", {f"{name}.jsonl": texts for name in "abcdef"})
+    write_corpus(folder / "data/raw/corpus", {f"{name}.jsonl": texts for name in "abc"})
 
 
 def prepare_checkpoint(folder: Path) -> None:
@@ -95,7 +95,7 @@ def prepare_checkpoint(folder: Path) -> None:
 
 def prepare_instruct(folder: Path) -> None:
     save_tiny_model(folder / "data/models/instruct", tiny_gpt(context_length=320))
-    entries = [{"instruction": f"Say {n}.", "input": "", "output": f"{n}"} for n in range(24)]
+    entries = [{"instruction": f"Say {n}.", "input": "", "output": f"{n}"} for n in range(16)]
     write_jsonl(folder / "data/instructions/test.jsonl", entries)
 
 
@@ -106,7 +106,7 @@ RESPONSES = Writer(
     "responses",
     "generate_responses",
     prepare_instruct,
-    params={"max_new_tokens": 8, "batch_size": 4, "temperature": 1.0},
+    params={"max_new_tokens": 4, "batch_size": 4, "temperature": 1.0},
 )
 
 
@@ -140,6 +140,7 @@ class Running:
     def wait(self) -> int:
         """The exit code."""
         self._hear(lambda said: False)
+        self.heard.close()
         self.process.join()
         code = self.process.exitcode
         self.process.close()
