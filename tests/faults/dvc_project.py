@@ -19,7 +19,7 @@ stages:
     outs: [data/models/pretrained, data/samples/pretrain.jsonl]
     metrics: [{metrics/pretrain.json: {cache: false}}]
 """
-IGNORED = "/.work/\n/metrics/\n/log.txt\n"
+IGNORED = "/.work/\n/metrics/runs/\n"
 
 
 class DvcProject:
