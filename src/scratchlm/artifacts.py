@@ -26,7 +26,7 @@ def atomic_file(path: Path, size: int | None = None) -> Iterator[Path]:
 
     UserError names the file and the bytes that it needs if the disk is full; `size` is how many, where that is known.
     """
-    partial = _partial(path)
+    partial = partial_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with full_disk_named(partial, size):
@@ -44,7 +44,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
     A reader of `path` finds the old files, the new ones, or for a moment none: never some of them.
     """
-    partial, old = _partial(path), path.with_name(f".{path.name}.old")
+    partial, old = partial_path(path), path.with_name(f".{path.name}.old")
     for leftover in (partial, old):
         shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -242,7 +242,7 @@ def has_sha256(path: Path, sha256: str) -> bool:
     return path.is_file() and sha256_file(path) == sha256
 
 
-def _partial(path: Path) -> Path:
+def partial_path(path: Path) -> Path:
     """The one temporary name of `path`: what a kill leaves there, the next run overwrites."""
     return path.with_name(f".{path.name}.partial")
 

@@ -12,18 +12,18 @@ ResultT = TypeVar("ResultT")
 
 
 class StopRequest:
-    """Whether a signal asked this process to stop."""
+    """Whether a signal asked this process to stop, and whether it then breaks off what it runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, breaks_off: bool) -> None:
         self.received = False
-        self._breaks_off = False
+        self._may_break_off, self._breaks_off = breaks_off, False
 
     def run(self, function: Callable[[], ResultT]) -> ResultT | None:
-        """What a function without effects returns; None if a signal came before or meanwhile, which ends it at once."""
+        """What a function without effects returns; None if it was broken off, or not begun, because of a signal."""
         result = None
         try:
-            self._breaks_off = True
-            if not self.received:
+            self._breaks_off = self._may_break_off
+            if not (self.received and self._may_break_off):
                 result = function()
             self._breaks_off = False
         except KeyboardInterrupt:
@@ -41,9 +41,9 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_signal() -> Iterator[StopRequest]:
+def stop_on_signal(breaks_off: bool = True) -> Iterator[StopRequest]:
     """Within the block a first SIGTERM or SIGINT sets `received` and ends `run`; the second has its default effect."""
-    request = StopRequest()
+    request = StopRequest(breaks_off)
     previous = {number: signal.signal(number, request.receive) for number in SIGNALS}
     try:
         yield request
