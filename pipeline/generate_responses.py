@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import write_json, write_jsonl
+from scratchlm.artifacts import sha256_directory, sha256_file, sha256_json, write_json, write_jsonl
 from scratchlm.datasets.instructions import read_instructions
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.judging.responses import ResponseConfig, respond
@@ -10,6 +10,7 @@ from scratchlm.models.storage import load_gpt
 from scratchlm.params import read_params
 from scratchlm.stages import run_stage
 from scratchlm.training.device import pick_device
+from scratchlm.workspace import work_folder
 
 MODEL = Path("data/models/instruct")
 TEST = Path("data/instructions/test.jsonl")
@@ -20,9 +21,11 @@ METRICS = Path("metrics/generate_responses.json")
 def main() -> None:
     config = read_params("generate_responses", ResponseConfig)
     model, tokenizer = load_gpt(MODEL).to(pick_device()), load_tokenizer(MODEL)
-    responses, counts = respond(model, tokenizer, read_instructions(TEST), config)
-    write_jsonl(RESPONSES, responses)
-    write_json(METRICS, counts)
+    inputs = {"model": sha256_json(sha256_directory(MODEL)), "test": sha256_file(TEST)}
+    with work_folder("generate_responses", {"params": config.model_dump(), **inputs}) as folder:
+        responses, counts = respond(model, tokenizer, read_instructions(TEST), config, folder)
+        write_jsonl(RESPONSES, responses)
+        write_json(METRICS, counts)
 
 
 if __name__ == "__main__":

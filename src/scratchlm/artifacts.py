@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from scratchlm.disk import full_disk_named
 from scratchlm.errors import UserError
 
 MANIFEST = "manifest.json"
@@ -20,13 +21,17 @@ PLOT_ROWS = 1_000  # of a CSV that `dvc plots` draws
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; what was written there is fsynced and renamed to `path` at the end."""
+def atomic_file(path: Path, size: int | None = None) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; what was written there is fsynced and renamed to `path` at the end.
+
+    UserError names the file and the bytes that it needs if the disk is full; `size` is how many, where that is known.
+    """
     partial = partial_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        yield partial
-        _fsync(partial)
+        with full_disk_named(partial, size):
+            yield partial
+            _fsync(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -35,32 +40,39 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
-    """Yield an empty directory beside `path`; at the end its files are fsynced and it takes the place of `path`."""
-    partial = partial_path(path)
-    shutil.rmtree(partial, ignore_errors=True)
+    """Yield an empty directory beside `path`; at the end its files are fsynced and it takes the place of `path`.
+
+    A reader of `path` finds the old files, the new ones, or for a moment none: never some of them.
+    """
+    partial, old = partial_path(path), path.with_name(f".{path.name}.old")
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        yield partial
-        for file in sorted(partial.rglob("*")):
-            _fsync(file)
-        _fsync(partial)
+        with full_disk_named(partial):
+            yield partial
+            for file in sorted(partial.rglob("*")):
+                _fsync(file)
+            _fsync(partial)
         if path.exists():
-            shutil.rmtree(path)
+            if not path.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+            path.rename(old)
         partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     _fsync(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically, with `\\n` line ends."""
-    with atomic_file(path) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+    write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically."""
-    with atomic_file(path) as partial:
+    with atomic_file(path, len(content)) as partial:
         partial.write_bytes(content)
 
 

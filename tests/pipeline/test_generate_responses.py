@@ -1,8 +1,13 @@
 """The stage generate_responses, as DVC runs it."""
 
+import shutil
+
+import pytest
+
 from pipeline.generate_responses import main
 from scratchlm.artifacts import read_json, read_jsonl, write_jsonl
 from scratchlm.datasets.instructions import format_prompt
+from scratchlm.models import sampling
 from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer
 from tests.tiny_model import save_tiny_model, teach, tiny_gpt
@@ -40,6 +45,33 @@ def test_a_stop_string_ends_an_answer_and_is_no_part_of_it(workspace: Workspace)
     (row,) = read_jsonl(workspace.path / "data/responses/test.jsonl")
     assert (row["response"], row["tokens"], row["stopped"]) == ("Y", 3, True)
     assert read_json(workspace.path / "metrics/generate_responses.json")["stopped_rate"] == 1
+
+
+def test_a_killed_run_goes_on_batch_by_batch_to_the_same_bytes(workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
+    save_tiny_model(workspace.path / "data/models/instruct")
+    entries = [{**entry, "instruction": entry["instruction"] + "?" * n} for n, entry in enumerate(ENTRIES)]
+    write_jsonl(workspace.path / "data/instructions/test.jsonl", entries)
+    for key, value in {"temperature": 1.0, "batch_size": 2, "max_new_tokens": 8}.items():
+        workspace.set(f"generate_responses.{key}", value)
+    main()
+    responses = workspace.path / "data/responses/test.jsonl"
+    undisturbed = responses.read_bytes()
+    shutil.rmtree(".work")
+    drawn = []
+
+    def generate(model, prompts, *arguments):
+        if len(drawn) == 2:
+            raise KeyboardInterrupt
+        drawn.append(len(prompts))
+        return sampling.generate(model, prompts, *arguments)
+
+    monkeypatch.setattr("scratchlm.judging.responses.generate", generate)
+    with pytest.raises(KeyboardInterrupt):
+        main()
+    drawn = [0]
+    main()
+    assert drawn == [0, 1]  # the third of three batches
+    assert responses.read_bytes() == undisturbed
 
 
 def test_a_prompt_that_fills_the_context_gets_an_empty_answer_and_changes_no_other(workspace: Workspace):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scratchlm.artifacts import atomic_directory, read_json, write_json, write_manifest, write_text
+from scratchlm.disk import require_space
 from scratchlm.errors import UserError
 from scratchlm.models.gpt_config import GPTConfig, parameter_shapes
 
@@ -45,6 +46,7 @@ def stream_model(
     """
     names = stored_names(config)
     shapes = parameter_shapes(config)
+    require_space(directory.parent, 4 * sum(map(math.prod, shapes.values())), str(directory))
     with atomic_directory(directory) as partial:
         write_settings(partial, config, {"architectures": [LANGUAGE_MODEL]}, {}, tokenizer=tokenizer)
         stored = {f"transformer.{name}": shapes[name] for name in names}

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from scratchlm.artifacts import atomic_directory, read_json, verify_manifest, write_manifest, write_text
 from scratchlm.errors import UserError
@@ -25,6 +25,7 @@ from scratchlm.models.model_directory import (
     WEIGHTS,
     write_settings,
 )
+from scratchlm.models.tensor_file import save_tensors
 
 # The key of config.json for classifiers that no class of Hugging Face computes, and their model_type: one that
 # `transformers` does not know, for under `gpt2` it would load them and compute something else.
@@ -62,7 +63,7 @@ def save_model(
             chat_template=chat_template,
             max_tokens=max_tokens,
         )
-        save_file(weights, partial / WEIGHTS, metadata=METADATA)
+        save_tensors(weights, partial / WEIGHTS, metadata=METADATA)
         write_text(partial / CARD, card)
         write_manifest(partial)
 
