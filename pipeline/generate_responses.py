@@ -2,7 +2,15 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import sha256_directory, sha256_file, sha256_json, write_json, write_jsonl
+from scratchlm.artifacts import (
+    sha256_directory,
+    sha256_file,
+    sha256_json,
+    verify_manifest,
+    write_json,
+    write_jsonl,
+    write_sha256,
+)
 from scratchlm.datasets.instructions import read_instructions
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.judging.responses import ResponseConfig, respond
@@ -20,11 +28,13 @@ METRICS = Path("metrics/generate_responses.json")
 
 def main() -> None:
     config = read_params("generate_responses", ResponseConfig)
+    verify_manifest(TEST.parent)
     model, tokenizer = load_gpt(MODEL).to(pick_device()), load_tokenizer(MODEL)
     inputs = {"model": sha256_json(sha256_directory(MODEL)), "test": sha256_file(TEST)}
     with work_folder("generate_responses", {"params": config.model_dump(), **inputs}) as folder:
         responses, counts = respond(model, tokenizer, read_instructions(TEST), config, folder)
         write_jsonl(RESPONSES, responses)
+        write_sha256(RESPONSES)
         write_json(METRICS, counts)
 
 
