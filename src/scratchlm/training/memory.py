@@ -93,16 +93,20 @@ def check_memory(
     precision: Literal["float32", "bfloat16"],
     evaluated_tokens: int = 0,
     features: int = 0,
+    texts: int = 1,
 ) -> None:
-    """UserError if what the training needs, but for weights that are there, exceeds the free memory of `device`."""
-    estimate = estimate_memory(model, micro_batch_size, seq_len, precision, evaluated_tokens, features)
+    """UserError if what the training needs, but for weights that are there, exceeds the free memory of `device`.
+
+    An example of a micro-batch has so many `texts`.
+    """
+    estimate = estimate_memory(model, texts * micro_batch_size, seq_len, precision, evaluated_tokens, features)
     there = sum(tensor.numel() * FLOAT for tensor in model.parameters() if tensor.device.type == device.type)
     needed = estimate.total - there
     if needed > (free := free_memory(device)):
         raise UserError(
-            f"{stage} with micro_batch_size {micro_batch_size} of {seq_len} tokens needs about {_gigabytes(needed)} of "
-            f"memory ({estimate}), but {_gigabytes(free)} are free; lower {stage}.micro_batch_size or take a smaller "
-            "model."
+            f"{stage} with micro_batch_size {micro_batch_size} of {texts * seq_len} tokens needs about "
+            f"{_gigabytes(needed)} of memory ({estimate}), but {_gigabytes(free)} are free; "
+            f"lower {stage}.micro_batch_size or take a smaller model."
         )
 
 
