@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.generate_responses import main
 from scratchlm.artifacts import read_json, read_jsonl
-from scratchlm.datasets.instructions import format_prompt
+from scratchlm.datasets.prompts import format_prompt
 from scratchlm.models import sampling
 from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer
