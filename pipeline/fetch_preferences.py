@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from scratchlm.artifacts import write_json
+from scratchlm.artifacts import write_json, write_sha256
 from scratchlm.datasets.download import fetch
 from scratchlm.datasets.sources import PREFERENCES, FileSource, find_source
 from scratchlm.params import Schema, read_params
@@ -23,6 +23,7 @@ def main() -> None:
     name = only_argument("finetune_dpo.names")
     source = find_source(PREFERENCES, read_params("fetch_preferences", Params).source)
     sha256 = fetch(source.urls, source.sha256, RAW, offline="fetch_preferences.source: sample")
+    write_sha256(RAW)
     write_json(METRICS / f"fetch_preferences_{name}.json", {"source_sha256": sha256, "bytes": RAW.stat().st_size})
 
 

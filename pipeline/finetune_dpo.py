@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from scratchlm.artifacts import sha256_directory, sha256_json, write_json, write_jsonl, write_plot
+from scratchlm.artifacts import sha256_json, verify_manifest, write_json, write_jsonl, write_plot
 from scratchlm.datasets.instructions import SPLITS
 from scratchlm.datasets.preferences import read_preferences
 from scratchlm.datasets.prompts import read_prompt
@@ -28,9 +28,10 @@ def main() -> Mapping[str, float]:
     config = read_params("finetune_dpo", PreferenceConfig)
     name = matrix_item("finetune_dpo.names", config.names)
     base = MODELS / config.base
+    lineage = {str(path): sha256_json(verify_manifest(path)) for path in (base, PREFERENCES)}
     splits = {split: read_preferences(PREFERENCES / f"{split}.jsonl") for split in SPLITS}
-    lineage = {str(path): sha256_json(sha256_directory(path)) for path in (base, PREFERENCES)}
-    model, template, tokenizer = load_gpt(base, config.dropout), read_prompt(base), load_tokenizer(base)
+    model, template = load_gpt(base, config.dropout, verify=False), read_prompt(base)
+    tokenizer = load_tokenizer(base)
     tuning = PreferenceTuning(config, model, template, tokenizer, splits)
     with work_folder("finetune_dpo", {"params": config.model_dump(), **lineage}) as folder:
         progress, speed = tuning.fit(folder)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from scratchlm.artifacts import write_json
+from scratchlm.artifacts import verify_manifest, verify_sha256, write_json
 from scratchlm.datasets.instructions import SPLITS, read_instructions
 from scratchlm.datasets.preferences import (
     PreferenceSplitConfig,
@@ -27,6 +27,8 @@ class Params(PreferenceSplitConfig):
 def main() -> None:
     name = only_argument("finetune_dpo.names")
     params = read_params("prepare_preferences", Params)
+    verify_sha256(RAW)
+    verify_manifest(INSTRUCTIONS)
     instructions = {split: read_instructions(INSTRUCTIONS / f"{split}.jsonl") for split in SPLITS}
     splits, counts = split_preferences(read_preferences(RAW), instructions, params)
     write_preferences(PREFERENCES, splits)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from scratchlm.artifacts import read_json, read_json_lines, write_jsonl
+from scratchlm.artifacts import read_json, read_json_lines, write_jsonl, write_manifest
 from scratchlm.datasets.instructions import SPLITS, Entry
 from scratchlm.datasets.splits import cut
 from scratchlm.errors import UserError
@@ -98,9 +98,10 @@ def _cut(keys: Sequence[Key], config: PreferenceSplitConfig) -> dict[Key, str]:
 
 
 def write_preferences(directory: Path, splits: Mapping[str, Sequence[Entry]]) -> None:
-    """Write one JSONL file a split."""
+    """Write one JSONL file a split, and their manifest."""
     for name, entries in splits.items():
         write_jsonl(directory / f"{name}.jsonl", entries)
+    write_manifest(directory)
 
 
 def _key(entry: Entry) -> Key:
