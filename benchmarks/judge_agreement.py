@@ -2,8 +2,8 @@
 
 The book publishes the answers of two models to 100 instructions, with GPT-4's scores and those of Llama 3 8B
 (`--data`: ch07/03_model-evaluation of rasbt/LLMs-from-scratch). Answers that are the reference, capitals and
-punctuation aside, everybody gives full marks: so the agreement on the others is printed too. `--judge` asks the judge of
-params.yaml, or of another file of parameters; its verdicts are kept with those of the pipeline, and not paid for twice.
+punctuation aside, everybody gives full marks: so the agreement on the others is printed too. `--judge` asks the judge
+of params.yaml, or of another file of parameters; its verdicts are kept with those of the pipeline.
 """
 
 import argparse
@@ -102,7 +102,7 @@ def tables(answers: Answers, judged: Scores | None) -> Iterator[str]:
     columns |= {name: [row[key] for row in scored] for key, name in METRICS.items()}
     if judged is not None:
         columns["the configured judge"] = judged
-        yield f"The configured judge: {judged.count(None)} of {len(judged)} answers unparsed; all rows are without them."
+        yield f"The configured judge: {judged.count(None)} of {len(judged)} answers unparsed, left out of all rows."
         yield ""
     scored_by_all = [None not in row for row in zip(answers.gpt4, *columns.values(), strict=True)]
     differs = [normalise(item["response"]) != normalise(item["output"]) for item in answers.items]
