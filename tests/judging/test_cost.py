@@ -112,7 +112,7 @@ def test_a_price_is_that_of_the_parameters_the_machine_or_the_table():
     assert prices.find_price(server_config("http://localhost:11434/v1")) == prices.Price(0, 0)
     for unknown in ({"model": "gpt-4.1-mini-2030-01-01"}, {"base_url": "https://openrouter.ai/api/v1"}):
         assert prices.find_price(remote.model_copy(update=unknown)) is None
-    with pytest.raises(UserError, match="the price of gpt-9 at .* is not known"):
+    with pytest.raises(UserError, match="the price of gpt-9 at"):
         Budget(remote.model_copy(update={"model": "gpt-9", "max_cost": 1.0}))
 
 
