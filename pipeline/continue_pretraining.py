@@ -11,11 +11,12 @@ from scratchlm.models.lora import save_with_adapter
 from scratchlm.models.storage import load_gpt
 from scratchlm.params import read_params
 from scratchlm.reporting.model_card import model_card, training_record
-from scratchlm.stages import matrix_item, run_stage
+from scratchlm.stages import matrix_item
 from scratchlm.training.continued_pretraining import ContinuedPretrainingConfig, continue_pretraining
 from scratchlm.training.device import pick_device
 from scratchlm.training.evaluation import evaluate_tokens
 from scratchlm.training.finetuning import check_length
+from scratchlm.training.launch import run_parallel_stage
 from scratchlm.workspace import work_folder
 
 TOKENS = Path("data/tokens")
@@ -55,4 +56,4 @@ def main() -> Mapping[str, float]:
 
 
 if __name__ == "__main__":
-    run_stage("continue_pretraining", main, *sys.argv[1:])
+    run_parallel_stage("continue_pretraining", main, *sys.argv[1:])

@@ -9,8 +9,8 @@ from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.storage import save_model
 from scratchlm.params import read_params
 from scratchlm.reporting.model_card import model_card
-from scratchlm.stages import run_stage
 from scratchlm.training.evaluation import evaluate_tokens
+from scratchlm.training.launch import run_parallel_stage
 from scratchlm.training.pretraining import PretrainingConfig, pretrain
 from scratchlm.workspace import work_folder
 
@@ -45,4 +45,4 @@ def main() -> Mapping[str, float]:
 
 
 if __name__ == "__main__":
-    run_stage("pretrain", main)
+    run_parallel_stage("pretrain", main)

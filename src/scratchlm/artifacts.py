@@ -22,7 +22,7 @@ PLOT_ROWS = 1_000  # of a CSV that `dvc plots` draws
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; what was written there is fsynced and renamed to `path` at the end."""
-    partial = _partial(path)
+    partial = partial_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
@@ -36,7 +36,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield an empty directory beside `path`; at the end its files are fsynced and it takes the place of `path`."""
-    partial = _partial(path)
+    partial = partial_path(path)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
@@ -230,7 +230,7 @@ def has_sha256(path: Path, sha256: str) -> bool:
     return path.is_file() and sha256_file(path) == sha256
 
 
-def _partial(path: Path) -> Path:
+def partial_path(path: Path) -> Path:
     """The one temporary name of `path`: what a kill leaves there, the next run overwrites."""
     return path.with_name(f".{path.name}.partial")
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from scratchlm.artifacts import write_json
 from scratchlm.errors import UserError, exit_on_error
+from scratchlm.processes import is_first_process, process_count
 
 RUNS = Path("metrics/runs")
 
 
-def run_stage(stage: str, main: Callable[[], Mapping[str, float] | None], *items: str) -> None:
-    """Run a stage, or one item of a matrix stage.
+def run_stage(stage: str, main: Callable[[], Mapping[str, float] | None], *items: str, parallel: bool = False) -> None:
+    """Run a stage, or one item of a matrix stage; only a `parallel` one may be run by several processes.
 
     What `main` returns (timings, throughput) goes to metrics/runs/, which DVC does not track.
     A UserError or an error of the file system becomes one line on stderr and exit code 1, an interrupt 130.
@@ -21,12 +22,15 @@ def run_stage(stage: str, main: Callable[[], Mapping[str, float] | None], *items
     start = time.perf_counter()
     try:
         with exit_on_error(stage):
+            if process_count() > 1 and not parallel:
+                raise UserError("this stage runs in one process; start it with python, not torchrun.")
             facts = main() or {}
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
             run = {"seconds": time.perf_counter() - start, "peak_memory_bytes": peak, **facts}
             write_json(RUNS / f"{'_'.join([stage, *items])}.json", run)
     except KeyboardInterrupt:
-        print(f"{stage}: interrupted; the next run goes on from here.", file=sys.stderr)
+        if is_first_process():
+            print(f"{stage}: interrupted; the next run goes on from here.", file=sys.stderr)
         sys.exit(130)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from scratchlm.artifacts import read_json, sha256_file, sha256_json, write_json
 from scratchlm.errors import UserError
 from scratchlm.params import project_root
+from scratchlm.processes import is_first_process
 
 STATE_FORMAT = 1
 CODE = "code.json"
@@ -31,10 +32,14 @@ def work_folder(stage: str, inputs: Mapping[str, Any]) -> Iterator[Path]:
     `inputs` is JSON: the stage's parameters and the sha256 of what it reads, nothing about device, paths or code.
     The block ends when the stage's outputs are written: its state is then finished. The code that wrote a state is
     hashed beside it. A finished state is started anew by other code; an unfinished one stops with UserError unless
-    $SCRATCHLM_RESUME is `other-code` (go on) or `fresh` (start anew).
+    $SCRATCHLM_RESUME is `other-code` (go on) or `fresh` (start anew). Of several processes of one stage the first does
+    all this, and the others learn the name of the folder.
     """
     fingerprint = sha256_json({"format": STATE_FORMAT, **inputs})[:16]
     folder = work_root() / stage / fingerprint
+    if not is_first_process():
+        yield folder
+        return
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder, stage):
         _remove_others(folder)

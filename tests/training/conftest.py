@@ -66,6 +66,7 @@ def tiny_config(**changes: object) -> TrainingConfig:
         "patience_evals": None,
         "keep": "last",
         "compile": False,
+        "skip_spikes": False,
         "precision": "float32",
     }
     return TrainingConfig.model_validate(values | changes)

@@ -22,7 +22,7 @@ def tiny_pretraining(shards: MemoryShards, folder: Path, **changes: object) -> t
     config = PretrainingConfig.model_validate(
         tiny_config(eval_every_steps=20, learning_rate=3e-2, save_every_steps=20).model_dump()
         | shape
-        | {"steps": 40, "batch_tokens": 64, "eval_tokens": 64, "sample_prompts": ["the "]}
+        | {"steps": 40, "batch_tokens": 64, "eval_tokens": 64, "strategy": "ddp", "sample_prompts": ["the "]}
         | {"sample": greedy(3)}
         | changes
     )

@@ -2,6 +2,8 @@
 
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.optim import Optimizer
 
-from scratchlm.artifacts import atomic_directory, read_json, verify_manifest, write_json, write_manifest
+from scratchlm.artifacts import atomic_directory, partial_path, read_json, verify_manifest, write_json, write_manifest
 from scratchlm.errors import UserError
+from scratchlm.training.ranks import barrier, from_first_rank, rank
+from scratchlm.training.sharded_state import is_sharded, load_shards, save_shards
 
 KEPT = 2
+NOTHING = -1  # the step of no checkpoint
 
 
 @dataclass
@@ -29,6 +34,8 @@ class Progress:
     rows: list[dict[str, float]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
     stopped_early: bool = False  # because validation no longer improved
+    recent_steps: list[list[float]] = field(default_factory=list)  # loss and norm, to tell spikes from other steps
+    skipped_steps: int = 0  # that were spikes
     other_code: bool = False  # whether a part of it ran with other code
 
     def summary(self) -> dict[str, float]:
@@ -36,6 +43,7 @@ class Progress:
         return {
             "steps": self.step,
             "stopped_early": self.stopped_early,
+            "skipped_steps": self.skipped_steps,
             "train_loss": self.rows[-1]["train_loss"],
             "best_val_loss": self.best_loss if self.best_loss is not None else self.rows[-1]["val_loss"],
             "best_step": self.best_step,
@@ -44,12 +52,35 @@ class Progress:
 
 
 def save_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, progress: Progress) -> None:
-    """Write step-NNNNNNNN/ whole, then remove all but the last two, and best weights that neither of these names."""
-    with atomic_directory(folder / f"step-{progress.step:08d}") as partial:
-        save_weights(partial / "model.safetensors", model)
-        save_file(_optimizer_tensors(optimizer), partial / "optimizer.safetensors")
-        write_json(partial / "progress.json", asdict(progress))
-        write_manifest(partial)
+    """Write step-NNNNNNNN/ whole, then remove all but the last two, and best weights that neither of these names.
+
+    Each process writes what it holds in shards; the first writes all else, and renames when all have written.
+    """
+    with _shared_directory(folder / f"step-{progress.step:08d}") as partial:
+        if is_sharded(model):
+            weights = {name: parameter.detach() for name, parameter in _trainable(model).items()}
+            save_shards(partial, weights | _optimizer_tensors(optimizer))
+        elif rank() == 0:
+            save_weights(partial / "model.safetensors", model)
+            state = {name: tensor.cpu() for name, tensor in _optimizer_tensors(optimizer).items()}
+            save_file(state, partial / "optimizer.safetensors")
+        if rank() == 0:
+            write_json(partial / "progress.json", asdict(progress))
+            write_manifest(partial)
+    if rank() == 0:
+        _remove_old(folder)
+
+
+@contextmanager
+def _shared_directory(path: Path) -> Iterator[Path]:
+    """`atomic_directory` of the first process, in which the others write too; at the end it is there for all."""
+    with atomic_directory(path) if rank() == 0 else nullcontext(partial_path(path)) as partial:
+        barrier()
+        yield partial
+    barrier()
+
+
+def _remove_old(folder: Path) -> None:
     kept = _checkpoints(folder)[:KEPT]
     named = {_best_folder(folder, read_json(checkpoint / "progress.json")["best_step"]) for checkpoint in kept}
     for old in {*_checkpoints(folder), *folder.glob("best-*")} - {*kept, *named}:
@@ -59,8 +90,25 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, progre
 def load_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, keep_best: bool) -> Progress:
     """Restore the newest checkpoint that verifies into model and optimizer; a fresh Progress if there is none.
 
-    With `keep_best`, the best weights that it names have to verify too.
+    With `keep_best`, the best weights that it names have to verify too. One written by other numbers of processes,
+    whole or in shards, serves as well.
     """
+    step = from_first_rank(_newest_whole(folder, keep_best) if rank() == 0 else NOTHING)
+    if step == NOTHING:
+        return Progress()
+    checkpoint = folder / f"step-{step:08d}"
+    if not checkpoint.exists():
+        raise UserError(f"{checkpoint} is not on this machine; .work has to be on a disk that all machines share.")
+    if is_sharded(model) or not (checkpoint / "model.safetensors").exists():
+        _restore_optimizer(optimizer, load_shards(checkpoint, _trainable(model), optimizer))
+    else:
+        load_weights(checkpoint / "model.safetensors", model)
+        _restore_optimizer(optimizer, load_file(checkpoint / "optimizer.safetensors"))
+    return Progress(**read_json(checkpoint / "progress.json"))
+
+
+def _newest_whole(folder: Path, keep_best: bool) -> int:
+    """The step of the newest checkpoint that verifies, or NOTHING."""
     for checkpoint in _checkpoints(folder):
         try:
             verify_manifest(checkpoint)
@@ -70,14 +118,14 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, keep_b
         except UserError as error:
             print(f"skipping a damaged checkpoint: {error}", file=sys.stderr)
             continue
-        load_weights(checkpoint / "model.safetensors", model)
-        _restore_optimizer(optimizer, load_file(checkpoint / "optimizer.safetensors"))
-        return progress
-    return Progress()
+        return progress.step
+    return NOTHING
 
 
 def save_best(folder: Path, model: nn.Module, step: int) -> None:
     """Keep the weights of this step, the lowest validation loss so far, beside the checkpoints."""
+    if rank():
+        return
     with atomic_directory(_best_folder(folder, step)) as partial:
         save_weights(partial / "model.safetensors", model)
         write_manifest(partial)
@@ -116,7 +164,7 @@ def _best_folder(folder: Path, step: int) -> Path:
 
 def _optimizer_tensors(optimizer: Optimizer) -> dict[str, torch.Tensor]:
     state = optimizer.state_dict()["state"]
-    return {f"{index}.{name}": tensor.cpu() for index, values in state.items() for name, tensor in values.items()}
+    return {f"{index}.{name}": tensor for index, values in state.items() for name, tensor in values.items()}
 
 
 def _restore_optimizer(optimizer: Optimizer, tensors: dict[str, torch.Tensor]) -> None:

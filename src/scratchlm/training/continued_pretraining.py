@@ -44,10 +44,14 @@ class ContinuedPretrainingConfig(TokenTrainingConfig):
 def continue_pretraining(
     config: ContinuedPretrainingConfig, model: GPT, tokenizer: Tokenizer, shards: TokenShards, folder: Path
 ) -> tuple[Progress, dict[str, float]]:
-    """Train the base in place, resuming from `folder`; return what was recorded and the run's speed."""
+    """Train the base in place, resuming from `folder`; return what was recorded and the run's speed.
+
+    Of several processes only the first returns.
+    """
     if config.train == "lora":
         add_lora(model, config.lora, config.seed)
     set_trainable(model, config.train)
-    device, rows = next(model.parameters()).device, config.micro_batch_size
-    check_memory("continue_pretraining", model, device, rows, config.seq_len, config.precision, BATCH_TOKENS)
+    shape = (config.micro_batch_size, config.seq_len)
+    device = next(model.parameters()).device
+    check_memory("continue_pretraining", model, device, *shape, config.precision, BATCH_TOKENS, shards=config.shards)
     return train_on_tokens(model, config, config.seq_len, shards, tokenizer, folder)

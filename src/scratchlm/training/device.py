@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 import torch
 
 from scratchlm.errors import UserError
+from scratchlm.processes import local_rank, process_count
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, LARGEST_INT = -1, -3, 2**31 - 1  # of glibc's malloc.h
 
@@ -18,9 +19,9 @@ T = TypeVar("T")
 
 
 def pick_device() -> torch.device:
-    """The accelerator if there is one, else the CPU."""
+    """The accelerator if there is one, of several processes each one's own; else the CPU."""
     if torch.accelerator.is_available() and (accelerator := torch.accelerator.current_accelerator()):
-        return accelerator
+        return torch.device(accelerator.type, local_rank()) if process_count() > 1 else accelerator
     return torch.device("cpu")
 
 

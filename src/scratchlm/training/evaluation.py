@@ -14,6 +14,7 @@ from scratchlm.models.gpt import GPT
 from scratchlm.training.batches import Example, collate
 from scratchlm.training.cross_entropy import cross_entropy_sum
 from scratchlm.training.losses import language_model_loss
+from scratchlm.training.ranks import rank, sum_over_ranks, world_size
 
 BATCH_TOKENS = 8_192
 
@@ -25,6 +26,7 @@ def evaluate_tokens(
     """Loss in nats a token, perplexity and bits per byte over windows of `seq_len` tokens that tile the split.
 
     Every token but the first is predicted once; with `max_tokens`, evenly spaced whole windows are taken instead.
+    The processes of a training share the work.
     Bits per byte = loss x tokens / (bytes x ln 2), with the bytes of text a token of the whole split.
     """
     device = next(model.parameters()).device
@@ -35,7 +37,8 @@ def evaluate_tokens(
         if len(whole):
             starts = whole[np.linspace(0, len(whole) - 1, max(1, max_tokens // seq_len)).astype(int)]
     loss_sum, targets = 0.0, 0
-    for first in range(0, len(starts), rows := max(1, BATCH_TOKENS // seq_len)):
+    rows = max(1, BATCH_TOKENS // seq_len)
+    for first in range(0, len(starts), rows)[rank() :: world_size()]:
         windows = [
             shards.read(split, int(start), min(seq_len + 1, total - int(start))) for start in starts[first:][:rows]
         ]
@@ -44,6 +47,7 @@ def evaluate_tokens(
             logits = model(tokens[:, :-1])  # (B, T, V)
             loss_sum += cross_entropy_sum(logits.flatten(0, 1), tokens[:, 1:].flatten()).item()
             targets += tokens[:, 1:].numel()
+    loss_sum, targets = sum_over_ranks([loss_sum, targets])
     loss = loss_sum / targets
     bytes_per_token = shards.byte_count(split) / total
     return {

@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -19,7 +19,11 @@ from scratchlm.training.batches import Batch, Batches
 from scratchlm.training.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
 from scratchlm.training.device import compile_loss, keep_freed_memory, warn_if_slow
 from scratchlm.training.optimizer import OptimizerConfig, build_optimizer, learning_rate, set_learning_rate
+from scratchlm.training.parallel import Strategy, parallelize, sync_gradients
+from scratchlm.training.ranks import gather_step, on_any_rank, rank, world_size
+from scratchlm.training.sharded_state import unsharded
 from scratchlm.training.signals import stop_on_signal
+from scratchlm.training.spikes import find_spike, remember_step
 from scratchlm.workspace import resumed_with_other_code
 
 NOT_APPLIED = "the step was not applied; lower the learning rate or lengthen the warm-up."
@@ -36,6 +40,7 @@ class LoopConfig(OptimizerConfig):
     patience_evals: int | None = Field(gt=0)
     keep: Literal["last", "best"]
     compile: bool
+    skip_spikes: bool
 
 
 class TrainingConfig(LoopConfig):
@@ -53,6 +58,7 @@ def train(
     steps: int,
     folder: Path,
     sample: Callable[[ModelT], list[dict[str, Any]]] | None = None,
+    strategy: Strategy = "ddp",
 ) -> tuple[Progress, dict[str, float]]:
     """Train in place for `steps` optimizer steps, resuming from `folder`; return what was recorded and the run's speed.
 
@@ -61,75 +67,89 @@ def train(
     `patience_evals` of them in a row are no better than the best before. A signal saves and raises KeyboardInterrupt;
     a loss or gradient that is not finite raises UserError before the step is applied.
     """
-    device = next(model.parameters()).device
-    warn_if_slow(config.precision, device)
+    if rank() == 0:
+        warn_if_slow(config.precision, next(model.parameters()).device)
     keep_freed_memory()
     loss_fn = compile_loss(loss_fn) if config.compile else loss_fn
-    optimizer = build_optimizer(model, config)
-    progress = load_checkpoint(folder, model, optimizer, config.keep == "best")
+    parallel = parallelize(model, strategy)
+    optimizer = build_optimizer(parallel.trained, config)
+    progress = load_checkpoint(folder, parallel.trained, optimizer, config.keep == "best")
     progress.other_code |= resumed_with_other_code(folder)
     meter = SpeedMeter(progress.step, steps)
     with stop_on_signal() as stop, meter:
         while progress.step < steps and not progress.stopped_early:
-            loss, norm, tokens = take_step(model, batches, loss_fn, optimizer, config, progress.step, steps)
-            record_step(progress, loss, norm)
-            meter.update(loss, tokens)
+            loss, norm, tokens, spike = take_step(
+                parallel.forward, batches, loss_fn, optimizer, config, progress.step, steps, progress.recent_steps
+            )
+            record_step(progress, loss, norm, spike, config)
+            meter.update(loss, tokens, spike)
             if progress.step % config.eval_every_steps == 0 or progress.step == steps:
-                record_evaluation(progress, model, evaluate, sample, config, steps, folder)
+                with parallel.whole() as whole:
+                    record_evaluation(progress, whole, evaluate, sample, config, steps, folder)
                 progress.stopped_early = progress.step < steps and has_stalled(progress, config.patience_evals)
                 meter.report(progress.rows[-1])
             at_end = progress.step == steps or progress.stopped_early
-            if stop.received or at_end or progress.step % config.save_every_steps == 0:
-                save_checkpoint(folder, model, optimizer, progress)
-            if stop.received:
+            stopping = on_any_rank(stop.received)
+            if stopping or at_end or progress.step % config.save_every_steps == 0:
+                save_checkpoint(folder, parallel.trained, optimizer, progress)
+            if stopping:
                 raise KeyboardInterrupt
+    parallel.gather()
     if config.keep == "best":
         load_best(folder, model, progress.best_step)
     return progress, meter.facts()
 
 
 def take_step(
-    model: ModelT,
+    model: nn.Module,
     batches: Batches,
-    loss_fn: Callable[[ModelT, Batch], torch.Tensor],
+    loss_fn: Callable[[Any, Batch], torch.Tensor],
     optimizer: Optimizer,
     config: TrainingConfig,
     step: int,
     steps: int,
-) -> tuple[float, float, int]:
-    """Apply step 0..steps-1; return its mean loss, the norm of its gradient before clipping, and the tokens read.
+    recent_steps: Sequence[Sequence[float]] = (),
+) -> tuple[float, float, int, str | None]:
+    """Apply step 0..steps-1; return its mean loss, the norm of its gradient before clipping, the tokens that all
+    processes read, and why it was skipped if it was.
 
     A loss or norm that is not finite raises UserError before the weights move.
     """
     set_learning_rate(optimizer, learning_rate(step, steps, config))
     losses, tokens = accumulate_gradients(model, batches, loss_fn, config, step)
-    norm = nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
-    *losses, norm = torch.stack([*losses, norm]).tolist()  # the one time that a step waits for its device
+    norm = unsharded(nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm))
+    *losses, norm = gather_step(losses, norm).tolist()  # the one time that a step waits for its device
     stop_if_not_finite(losses, norm, step)
-    optimizer.step()
+    loss = math.fsum(losses)
+    spike = find_spike(recent_steps, loss, norm) if config.skip_spikes else None
+    if spike is None:
+        optimizer.step()
     optimizer.zero_grad()
-    return math.fsum(losses), norm, tokens
+    return loss, norm, tokens * world_size(), spike
 
 
 def accumulate_gradients(
-    model: ModelT,
+    model: nn.Module,
     batches: Batches,
-    loss_fn: Callable[[ModelT, Batch], torch.Tensor],
+    loss_fn: Callable[[Any, Batch], torch.Tensor],
     config: TrainingConfig,
     step: int,
 ) -> tuple[list[torch.Tensor], int]:
     """Add up the gradients of a step's micro-batches; return each one's share of the mean loss, still on the
     device, and the tokens read.
 
-    Dropout of each micro-batch is seeded by (seed, step, micro-step), so it does not depend on what ran before.
+    Of several processes each computes every world_size-th micro-batch. Dropout of each is seeded by (seed, step,
+    micro-step), so it depends neither on what ran before nor on which process computes it.
     """
     device = next(model.parameters()).device
     total = batches.target_count(step)
     losses, tokens = [], 0
     model.train()
-    for micro_step in range(batches.micro_steps(step)):
+    mine = range(batches.micro_steps(step))[rank() :: world_size()]
+    for micro_step in mine:
         torch.manual_seed(dropout_seed(config.seed, step, micro_step))
         batch = batches.micro_batch(step, micro_step).to(device)
+        sync_gradients(model, micro_step == mine[-1])
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             loss = loss_fn(model, batch) / total
         loss.backward()
@@ -149,12 +169,16 @@ def stop_if_not_finite(losses: list[float], norm: float, step: int) -> None:
         if not math.isfinite(loss):
             raise UserError(f"step {step}: the loss of micro-batch {micro_step} is {loss}; {NOT_APPLIED}")
     if not math.isfinite(norm):
-        raise UserError(f"step {step}: the norm of the gradient is {norm}; {NOT_APPLIED}")
+        of = f"micro-batches 0 to {len(losses) - 1}"
+        raise UserError(f"step {step}: the norm of the gradient of {of} is {norm}; {NOT_APPLIED}")
 
 
-def record_step(progress: Progress, loss: float, norm: float) -> None:
-    """Count a step that was applied."""
+def record_step(progress: Progress, loss: float, norm: float, spike: str | None, config: TrainingConfig) -> None:
+    """Count a step that was applied, or skipped because it was a spike."""
     progress.step += 1
+    progress.skipped_steps += spike is not None
+    if config.skip_spikes:
+        remember_step(progress.recent_steps, loss, norm)
     progress.loss_sum += loss
     progress.norm_max = max(progress.norm_max, norm)
 
@@ -175,7 +199,8 @@ def record_evaluation(
     model.eval()
     with torch.no_grad():
         row |= evaluate(model)
-        progress.samples += [{"step": progress.step, **entry} for entry in (sample(model) if sample else [])]
+        written = sample(model) if sample and rank() == 0 else []
+        progress.samples += [{"step": progress.step, **entry} for entry in written]
     progress.rows.append(row)
     progress.loss_sum = progress.norm_max = 0.0
     if progress.best_loss is None or row["val_loss"] < progress.best_loss:
@@ -194,7 +219,8 @@ class SpeedMeter:
     """A progress bar on a terminal, plain lines elsewhere, and the throughput of this run."""
 
     def __init__(self, step: int, steps: int) -> None:
-        self.bar = tqdm(total=steps, initial=step, unit="step", disable=None, file=sys.stderr)
+        disable = True if rank() else None  # None: where stderr is no terminal
+        self.bar = tqdm(total=steps, initial=step, unit="step", disable=disable, file=sys.stderr)
         self.first_step, self.step, self.steps, self.tokens = step, step, steps, 0
         self.start = time.perf_counter()
 
@@ -204,8 +230,10 @@ class SpeedMeter:
     def __exit__(self, *_: object) -> None:
         self.bar.close()
 
-    def update(self, loss: float, tokens: int) -> None:
-        """Count one step."""
+    def update(self, loss: float, tokens: int, spike: str | None) -> None:
+        """Count one step; one that was skipped is a line."""
+        if spike:
+            self.say(f"step {self.step}: {spike}; the step was skipped.")
         self.step += 1
         self.tokens += tokens
         self.bar.set_postfix_str(f"loss {loss:.3f}, {self.tokens_per_second():,.0f} tokens/s", refresh=False)
@@ -214,11 +242,15 @@ class SpeedMeter:
     def report(self, row: dict[str, float]) -> None:
         """Print one line for an evaluation, below which the bar goes on."""
         left = (self.steps - self.step) * self.seconds() / (self.step - self.first_step)
-        self.bar.write(
+        self.say(
             f"step {self.step}/{self.steps}: train loss {row['train_loss']:.4f}, val loss {row['val_loss']:.4f}, "
-            f"{self.tokens_per_second():,.0f} tokens/s, {left:,.0f} s left",
-            file=sys.stderr,
+            f"{self.tokens_per_second():,.0f} tokens/s, {left:,.0f} s left"
         )
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar, in one process of several."""
+        if rank() == 0:
+            self.bar.write(line, file=sys.stderr)
 
     def seconds(self) -> float:
         """Seconds since this run of the training began, evaluations included."""

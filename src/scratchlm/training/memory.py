@@ -13,6 +13,7 @@ from scratchlm.errors import UserError
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import GPT
 from scratchlm.models.trainable import count_frozen_blocks
+from scratchlm.processes import processes_here
 
 FLOAT, BFLOAT16 = 4, 2  # bytes
 MOMENTS = 2  # of AdamW for each weight that trains; no optimizer here keeps more
@@ -55,11 +56,13 @@ def estimate_memory(
     precision: Literal["float32", "bfloat16"],
     evaluated_tokens: int = 0,
     features: int = 0,
+    shards: int = 1,
 ) -> MemoryEstimate:
     """What a training of `model` needs, which may stand on the device `meta`: its shapes and what trains count.
 
     `evaluated_tokens` is how many logits an evaluation makes at once, where those are more; `features` are the bytes
-    that are kept of what frozen blocks give.
+    that are kept of what frozen blocks give. With `shards` it is what one of so many processes needs, which hold a
+    share each, and all weights where the model is made or evaluated.
     """
     trunk = model.trunk if isinstance(model, GPTClassifier) else model
     config, tokens = trunk.config, micro_batch_size * seq_len
@@ -74,10 +77,11 @@ def estimate_memory(
     if blocks and isinstance(model, GPTClassifier) and model.readout.position != "mean":
         blocks, last_block = blocks - 1, config.n_embd * (READ_RESIDUAL * FLOAT + READ_SAVED * width)
     logits = 0 if isinstance(model, GPTClassifier) else max(LOGITS * tokens, EVALUATED_LOGITS * evaluated_tokens)
+    share = weights // shards if shards > 1 else 0
     return MemoryEstimate(
-        weights=weights * (FLOAT if precision == "float32" else FLOAT + BFLOAT16),  # autocast keeps a copy
-        gradients=trainable * FLOAT,
-        optimizer=trainable * MOMENTS * FLOAT,
+        weights=share * FLOAT + weights * (FLOAT if precision == "float32" else FLOAT + BFLOAT16),  # autocast's copy
+        gradients=trainable * FLOAT // shards,
+        optimizer=trainable * MOMENTS * FLOAT // shards,
         activations=tokens * (blocks * a_block + last_block + working),
         logits=logits * config.vocab_size * FLOAT,
         features=features,
@@ -93,9 +97,13 @@ def check_memory(
     precision: Literal["float32", "bfloat16"],
     evaluated_tokens: int = 0,
     features: int = 0,
+    shards: int = 1,
 ) -> None:
-    """UserError if what the training needs, but for weights that are there, exceeds the free memory of `device`."""
-    estimate = estimate_memory(model, micro_batch_size, seq_len, precision, evaluated_tokens, features)
+    """UserError if what the training needs, but for weights that are there, exceeds the free memory of `device`.
+
+    Processes of one machine have equal parts of its memory, and each an accelerator of its own.
+    """
+    estimate = estimate_memory(model, micro_batch_size, seq_len, precision, evaluated_tokens, features, shards)
     there = sum(tensor.numel() * FLOAT for tensor in model.parameters() if tensor.device.type == device.type)
     needed = estimate.total - there
     if needed > (free := free_memory(device)):
@@ -111,7 +119,7 @@ def free_memory(device: torch.device) -> int:
     module = torch.get_device_module(device)
     if device.type != "cpu" and hasattr(module, "mem_get_info"):
         return module.mem_get_info(device)[0]
-    return min([psutil.virtual_memory().available, *cgroup_rooms()])
+    return min([psutil.virtual_memory().available, *cgroup_rooms()]) // processes_here()
 
 
 def cgroup_rooms(root: Path = Path("/")) -> Iterator[int]:

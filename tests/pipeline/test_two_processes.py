@@ -1,0 +1,141 @@
+"""One command for any number of processes, and what it makes is the same."""
+
+import random
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from scratchlm.artifacts import read_json, read_jsonl, sha256_directory, verify_manifest
+from scratchlm.errors import UserError
+from scratchlm.stages import run_stage
+from scratchlm.training.launch import run_parallel_stage
+from scratchlm.training.pretraining import TokenTrainingConfig, check_division
+from scratchlm.training.ranks import is_lost_connection
+from tests.conftest import Workspace
+from tests.pipeline.two_processes import TOGETHER, kill_one, newest_step, prepare, start_until_saved
+from tests.tiny_model import greedy
+from tests.training.conftest import tiny_config
+
+MODEL, METRICS = Path("data/models/pretrained"), Path("metrics/pretrain.json")
+
+
+def metrics_of(workspace: Workspace, **environment: str) -> dict[str, float]:
+    done = workspace.run("pretrain", SCRATCHLM_RESUME="fresh", **environment)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split(":")[0] for line in done.stderr.splitlines()]
+    assert lines == ["step 20/60", "step 40/60", "step 60/60"], done.stderr
+    return read_json(METRICS)
+
+
+def test_two_processes_make_the_model_of_one_under_the_same_command(workspace: Workspace):
+    prepare(workspace)
+    alone, texts = metrics_of(workspace), read_jsonl(Path("data/samples/pretrain.jsonl"))
+    shutil.rmtree("data/models")
+    together = metrics_of(workspace, **TOGETHER)
+    assert together == pytest.approx(alone, rel=1e-5)
+    assert read_jsonl(Path("data/samples/pretrain.jsonl")) == texts
+    verify_manifest(MODEL)
+    assert len(list(Path(".work/pretrain").glob("*.lock"))) == 1
+
+
+def token_config(**changes: object) -> TokenTrainingConfig:
+    values = {"steps": 1, "batch_tokens": 64, "eval_tokens": 64, "strategy": "ddp", "sample_prompts": []}
+    return TokenTrainingConfig.model_validate(tiny_config().model_dump() | values | {"sample": greedy(1)} | changes)
+
+
+@pytest.fixture
+def third_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment that torchrun gives."""
+    for key, value in {"RANK": 2, "LOCAL_RANK": 2, "WORLD_SIZE": 3, "LOCAL_WORLD_SIZE": 3}.items():
+        monkeypatch.setenv(key, str(value))
+
+
+@pytest.mark.usefixtures("third_of_three")
+def test_a_step_that_cannot_be_shared_is_one_line():
+    check_division(6, token_config())
+    with pytest.raises(
+        UserError, match="a step of 64 tokens is 4 micro-batches of 2 windows, which 3 processes cannot"
+    ):
+        check_division(4, token_config())
+
+
+@pytest.mark.usefixtures("third_of_three")
+def test_muon_in_shards_is_refused():
+    check_division(3, token_config(optimizer="muon"))
+    with pytest.raises(UserError, match="muon needs whole matrices, which fsdp cuts; set strategy: ddp or optimizer"):
+        check_division(3, token_config(optimizer="muon", strategy="fsdp"))
+
+
+@pytest.mark.usefixtures("third_of_three")
+def test_other_stages_run_in_one_process():
+    with pytest.raises(SystemExit, match="finetune_classifier: this stage runs in one process"):
+        run_stage("finetune_classifier", lambda: None)
+
+
+@pytest.mark.parametrize("count", ["0", "two", "-1"])
+def test_a_number_of_processes_that_is_none_is_one_line(count: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SCRATCHLM_PROCESSES", count)
+    with pytest.raises(SystemExit, match=f"pretrain: SCRATCHLM_PROCESSES is '{count}'; set it to the number"):
+        run_parallel_stage("pretrain", lambda: None)
+
+
+def test_only_a_lost_connection_is_taken_for_one():
+    lost = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:6131"
+    assert is_lost_connection(RuntimeError(lost))
+    assert not is_lost_connection(RuntimeError("The size of tensor a (3) must match the size of tensor b (4)"))
+
+
+@pytest.mark.slow
+def test_what_cannot_be_shared_is_one_line_of_all_processes(workspace: Workspace):
+    prepare(workspace, micro_batch_size=8)
+    done = workspace.run("pretrain", **TOGETHER)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("pretrain: a step of 256 tokens is 1 micro-batches")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_a_killed_process_ends_the_others_and_the_rerun_ends_bit_identical(workspace: Workspace, strategy: str):
+    prepare(workspace, strategy=strategy)
+    metrics = metrics_of(workspace, **TOGETHER)
+    undisturbed = sha256_directory(MODEL)
+    shutil.rmtree(".work")
+    killed = kill_one(workspace, random.Random(0), **TOGETHER)
+    assert killed is not None
+    code, stderr = killed
+    assert code != 0
+    assert 0 < newest_step(workspace.path) < 60
+    told = [line for line in stderr.splitlines() if not line.startswith("step ")]
+    assert len(told) <= 1, stderr
+    assert workspace.run("pretrain", **TOGETHER).returncode == 0
+    assert sha256_directory(MODEL) == undisturbed
+    assert read_json(METRICS) == metrics
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_stage_saves_in_all_processes(workspace: Workspace, number: int):
+    prepare(workspace, save_every_steps=20)
+    process = start_until_saved(workspace, **TOGETHER)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert 20 < newest_step(workspace.path) < 60
+    told = [line for line in stderr.splitlines() if not line.startswith("step ")]
+    assert told == ["pretrain: interrupted; the next run goes on from here."]
+
+
+@pytest.mark.slow
+def test_two_processes_then_one_then_two_end_as_one(workspace: Workspace):
+    prepare(workspace, strategy="fsdp")
+    alone = metrics_of(workspace)
+    shutil.rmtree(".work")
+    for environment in (TOGETHER, {}):
+        assert kill_one(workspace, random.Random(1), **environment) is not None
+    assert 0 < newest_step(workspace.path) < 60
+    done = workspace.run("pretrain", **TOGETHER)
+    assert done.returncode == 0, done.stderr
+    assert read_json(METRICS) == pytest.approx(alone, rel=1e-5)
