@@ -27,6 +27,7 @@ COPIED = (
     "pipeline",
     "src",
     "data/sample",
+    "rubrics",
 )
 TINY = {"n_layer": 1, "n_head": 2, "n_embd": 16, "steps": 20, "eval_every_steps": 10, "save_every_steps": 10}
 RATE = "finetune_classifier.learning_rate"

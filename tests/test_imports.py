@@ -19,7 +19,13 @@ LAYERS = [
 ]
 FILES = sorted(SOURCES["scratchlm"].rglob("*.py"))
 # The one file that may name a heavy package at its top; tensorflow and datasets stay inside functions.
-HEAVY = {"matplotlib": "figures.py", "openai": "client.py", "tensorflow": None, "datasets": None}
+HEAVY = {
+    "matplotlib": "figures.py",
+    "openai": "openai_client.py",
+    "anthropic": "anthropic_client.py",
+    "tensorflow": None,
+    "datasets": None,
+}
 
 
 def layer(name: str) -> int:

@@ -92,11 +92,28 @@ def compare(
 
     from scratchlm import comparison
 
-    rows, lengths = comparison.compare(first, second)
+    compared = comparison.compare(first, second)
     if json:
-        print(dumps({"measures": [asdict(row) for row in rows], "spearman_with_length": lengths}, indent=2))
+        print(dumps(asdict(compared), indent=2))
     else:
-        for line in comparison.comparison_table(first, second, rows, lengths):
+        for line in comparison.comparison_table(first, second, compared):
+            print(line)
+
+
+@cli.command(rich_help_panel=PIPELINE)
+def judge_cost(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of sentences.")] = False,
+) -> None:
+    """Print what judging the answers with the server of params.yaml will cost; asks nothing and needs no key."""
+    from dataclasses import asdict
+
+    from scratchlm.judging import cost
+
+    config, estimate = cost.estimate_project()
+    if json:
+        print(dumps(asdict(estimate), indent=2))
+    else:
+        for line in cost.estimate_lines(config, estimate):
             print(line)
 
 

@@ -275,6 +275,35 @@ CASES = [
         ("data/models/gpt2-124M", "is missing"),
     ),
     Case(
+        "rubric that is not there",
+        "judge_responses",
+        all_of(put("judge_responses.rubric", "rubrics/mine.yaml"), write_answers),
+        ("rubrics/mine.yaml is missing", "judge_responses.rubric"),
+    ),
+    Case(
+        "rubric whose grades have two digits for a local judge",
+        "judge_responses",
+        all_of(put("judge_responses.rubric", "rubrics/book-100.yaml"), write_answers),
+        ("book-100-v1 goes to 100", "rubrics/scale-4.yaml"),
+    ),
+    Case(
+        "samples that are all alike",
+        "judge_responses",
+        put("judge_responses.openai.samples", 3),
+        ("samples above 1 at temperature 0",),
+    ),
+    Case(
+        "model without a known price",
+        "judge_responses",
+        all_of(
+            put("judge_responses.backend", "openai"),
+            put("judge_responses.openai.base_url", "https://api.example.com/v1"),
+            put("judge_responses.openai.max_cost", 1.0),
+            write_answers,
+        ),
+        ("the price of llama3.2", "judge_responses.openai.prices"),
+    ),
+    Case(
         "server that does not answer",
         "judge_responses",
         all_of(

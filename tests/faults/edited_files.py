@@ -8,7 +8,8 @@ from tests.faults.changes import Change, all_of, corpus, put, remove, write, wri
 from tests.records import record_jsonl
 
 ANSWER = {"id": 0, "instruction": "Say hi.", "input": "", "output": "Hi.", "response": "Hi."}
-REPLY = {"id": 0, "rubric": "points-1", "replies": ["SCORE: 1"]}
+REPLY = {"id": 0, "sample": 0, "rubric": "scale-4-v1", "maximum": 4, "reading": "reply", "model": "m", "status": "ok"}
+REPLY |= {"replies": [{"content": "SCORE: 1"}]}
 ANSWERS, REPLIES = "data/responses/test.jsonl", "data/judgements/replies.jsonl"
 HEADER = b'"label","text"\n'
 
@@ -47,16 +48,22 @@ EDITED = [
         (f"{REPLIES} judges item 7",),
     ),
     Case(
-        "reply of an unknown rubric",
+        "reply of an unknown reading",
         "score_judgements",
-        all_of(write_answers, lines(REPLIES, REPLY | {"rubric": "stars"})),
+        all_of(write_answers, lines(REPLIES, REPLY | {"reading": "stars"})),
         ("'stars'", "judge again"),
     ),
     Case(
         "reply that cannot be read",
         "score_judgements",
-        all_of(write_answers, lines(REPLIES, REPLY | {"rubric": "digit-1", "replies": ["{}"]})),
+        all_of(write_answers, lines(REPLIES, REPLY | {"reading": "expected"})),
         ("1 of 1 judgements could not be read",),
+    ),
+    Case(
+        "replies on two scales",
+        "score_judgements",
+        all_of(write_answers, lines(REPLIES, REPLY, REPLY | {"sample": 1, "maximum": 100})),
+        (f"{REPLIES} mixes rubrics",),
     ),
     Case("predictions without a column", "compare_classifiers", predictions(HEADER), ("has no column predicted",)),
     Case(
