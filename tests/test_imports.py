@@ -14,8 +14,8 @@ LAYERS = [
     {"cli", "chat", "comparison", "corpus_entries", "verification"},
     {"training", "baselines", "judging", "reporting"},
     {"models", "datasets"},
-    {"artifacts", "disk", "errors", "params", "recipes", "retry_after", "stages", "statistics", "workspace"}
-    | {"ablation", "experiments", "repeat"},
+    {"artifacts", "disk", "errors", "params", "processes", "recipes", "retry_after", "stages", "statistics"}
+    | {"ablation", "experiments", "repeat", "workspace"},
 ]
 FILES = sorted(SOURCES["scratchlm"].rglob("*.py"))
 # The one file that may name a heavy package at its top; tensorflow and datasets stay inside functions.
