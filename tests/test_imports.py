@@ -14,7 +14,18 @@ LAYERS = [
     {"cli", "chat", "comparison", "corpus_entries", "verification"},
     {"training", "baselines", "judging", "reporting"},
     {"models", "datasets"},
-    {"artifacts", "disk", "errors", "params", "recipes", "retry_after", "stages", "statistics", "workspace"}
+    {
+        "artifacts",
+        "disk",
+        "errors",
+        "params",
+        "processes",
+        "recipes",
+        "retry_after",
+        "stages",
+        "statistics",
+        "workspace",
+    }
     | {"ablation", "experiments", "repeat"},
 ]
 FILES = sorted(SOURCES["scratchlm"].rglob("*.py"))
