@@ -114,11 +114,15 @@ def generate(
     stop: Stop = None,
     seed: Seed = 0,
     instruction: Annotated[
-        bool, typer.Option("--instruction", help="Put the prompt into the Alpaca frame, and print the answer alone.")
+        bool,
+        typer.Option(
+            "--instruction",
+            help="Ask in the chat template of the model, or else in Alpaca's, and print the answer alone.",
+        ),
     ] = False,
 ) -> None:
     """Continue a text with a model, token by token."""
-    from scratchlm.datasets.instructions import format_prompt
+    from scratchlm.datasets.prompts import encode_prompt, read_prompt
     from scratchlm.datasets.tokenizers import load_tokenizer
     from scratchlm.models.sampling import stream
     from scratchlm.models.stop_strings import stream_text
@@ -128,7 +132,8 @@ def generate(
     stop_strings = _read_stop_strings(stop)
     model, tokenizer = load_gpt(model_dir), load_tokenizer(model_dir)
     text = _without_line_break("".join(_stdin_lines())) if prompt == "-" else prompt
-    tokens = tokenizer.encode(format_prompt({"instruction": text, "input": ""}) if instruction else text)
+    entry = {"instruction": text, "input": ""}
+    tokens = encode_prompt(entry, read_prompt(model_dir), tokenizer) if instruction else tokenizer.encode(text)
     start = len(tokenizer.decode(tokens))
 
     def decode(new_tokens: Sequence[int]) -> str:

@@ -2,7 +2,7 @@
 
 from pipeline.generate_responses import main
 from scratchlm.artifacts import read_json, read_jsonl, write_jsonl
-from scratchlm.datasets.instructions import format_prompt
+from scratchlm.datasets.prompts import format_prompt
 from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer
 from tests.tiny_model import save_tiny_model, teach, tiny_gpt

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from scratchlm.datasets.instructions import format_prompt
+from scratchlm.datasets.chat_templates import ChatTemplate
+from scratchlm.datasets.prompts import encode_prompt
 from scratchlm.datasets.tokenizers import Tokenizer
 from scratchlm.models.gpt import GPT
 from scratchlm.models.sampling import SamplingConfig, generate, token_limits
@@ -13,20 +14,25 @@ from scratchlm.models.stop_strings import cut_at_stop
 
 
 class ResponseConfig(SamplingConfig):
-    """How answers are drawn, what ends one beside the end of text, and how many are drawn together."""
+    """Which folder of data/models answers, how, what ends an answer beside the end of text, how many together."""
 
+    model: str
     stop_strings: list[Annotated[str, Field(min_length=1)]]
     batch_size: int = Field(gt=0)
 
 
 def respond(
-    model: GPT, tokenizer: Tokenizer, entries: Sequence[Mapping[str, str]], config: ResponseConfig
+    model: GPT,
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    entries: Sequence[Mapping[str, str]],
+    config: ResponseConfig,
 ) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """A row an entry with its answer and whether it ended by itself, and the counts.
 
     An entry whose prompt fills the context is unanswered: its answer is empty. Seeds go by the position of the entry.
     """
-    prompts = [tokenizer.encode(format_prompt(entry)) for entry in entries]
+    prompts = [encode_prompt(entry, template, tokenizer) for entry in entries]
     limits = token_limits(model, prompts, config)
     answers = _answer(prompts, limits, model, tokenizer, config)
     rows = []
