@@ -42,12 +42,18 @@ class InstructionConfig(FinetuningConfig, TrainingConfig):
 def instruction_example(
     entry: Entry, template: ChatTemplate, tokenizer: Tokenizer, loss_on: Literal["response", "all"]
 ) -> Example:
+    """The example of an entry, asked as its prompt and answered as its output."""
+    return response_example(encode_prompt(entry, template, tokenizer), entry["output"], tokenizer, loss_on)
+
+
+def response_example(
+    prompt: Sequence[int], response: str, tokenizer: Tokenizer, loss_on: Literal["response", "all"] = "response"
+) -> Example:
     """Prompt, response and end of text, and for each token the next one as target where the loss counts it.
 
     Prompt and response are encoded apart, as at generation, where the response is not there yet.
     """
-    prompt = encode_prompt(entry, template, tokenizer)
-    sequence = [*prompt, *tokenizer.encode(entry["output"]), tokenizer.eot_id]
+    sequence = [*prompt, *tokenizer.encode(response), tokenizer.eot_id]
     ignored = len(prompt) - 1 if loss_on == "response" else 0
     return Example(sequence[:-1], [IGNORED] * ignored + sequence[ignored + 1 :])
 
