@@ -60,9 +60,9 @@ def split_preferences(
 ) -> tuple[dict[str, list[Entry]], dict[str, int]]:
     """The preferences of train, val and test, and the counts of what was done.
 
-    A preference goes where its instruction and input stand among the `instructions`: none that a model was tuned on is
-    in test, and none that its answers are measured on is in train. The other instructions are shuffled and cut; all
-    preferences of one stand in one split. Repeated ones, and those whose two responses are the same, are dropped.
+    A preference goes where its instruction and input stand among the `instructions`: no instruction that a model was
+    tuned on is in test, and none that its answers are measured on is in train. The other instructions are shuffled and
+    cut; all preferences of one stand in one split. Repeated ones, and those of two equal responses, are dropped.
     """
     distinct = list({tuple(entry.values()): entry for entry in entries}.values())
     kept = [entry for entry in distinct if entry["chosen"] != entry["rejected"]]
