@@ -2,16 +2,20 @@
 
 from pathlib import Path
 
+import pytest
+
+from pipeline.fetch_preferences import main
 from scratchlm.artifacts import read_json, sha256_file
 from scratchlm.datasets.sources import PREFERENCES
 from tests.conftest import Workspace
 
 
-def test_the_sample_and_the_books_file_arrive_whole(workspace: Workspace, mirror: Path):
+@pytest.mark.usefixtures("mirror")
+def test_the_sample_and_the_books_file_arrive_whole(workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.argv", ["fetch_preferences", "dpo"])
     for name in ("sample", "book"):
         workspace.set("fetch_preferences.source", name)
-        done = workspace.run("fetch_preferences", "dpo")
-        assert done.returncode == 0, done.stderr
+        main()
         assert sha256_file(Path("data/raw/preferences.json")) == PREFERENCES[name].sha256
         assert read_json(Path("metrics/fetch_preferences_dpo.json"))["source_sha256"] == PREFERENCES[name].sha256
 

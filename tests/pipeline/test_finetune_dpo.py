@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline import generate_responses
 from pipeline.finetune_dpo import main
 from scratchlm.artifacts import read_json, read_jsonl, sha256_directory, verify_manifest, write_jsonl
 from scratchlm.datasets.preferences import write_preferences
@@ -34,8 +35,9 @@ BASE, MODEL = Path("data/models/instruct"), Path("data/models/dpo")
 
 
 @pytest.fixture(autouse=True)
-def project(workspace: Workspace) -> None:
-    """A model that answers in the style of Phi-3, and preferences."""
+def project(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that answers in the style of Phi-3, preferences, and the argument that DVC gives."""
+    monkeypatch.setattr("sys.argv", ["finetune_dpo", "dpo"])
     save_tiny_model(BASE, tiny_gpt(context_length=256), chat_template=TEMPLATES["phi3"])
     splits = {"train": PAIRS[:16], "val": PAIRS[16:20], "test": PAIRS[20:]}
     write_preferences(Path("data/preferences"), splits)
@@ -43,9 +45,10 @@ def project(workspace: Workspace) -> None:
         workspace.set(f"finetune_dpo.{key}", value)
 
 
-def test_it_writes_a_model_that_prefers_and_that_answers_in_the_prompt_of_its_base(workspace: Workspace):
-    done = workspace.run("finetune_dpo", "dpo")
-    assert done.returncode == 0, done.stderr
+def test_it_writes_a_model_that_prefers_and_that_answers_in_the_prompt_of_its_base(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+):
+    main()
     metrics = read_json(Path("metrics/finetune_dpo_dpo.json"))
     assert (metrics["test_reward_accuracy"], metrics["test_pairs"]) == (1, 4)
     assert metrics["test_reward_margin_low"] <= metrics["test_reward_margin"] <= metrics["test_reward_margin_high"]
@@ -64,15 +67,15 @@ def test_it_writes_a_model_that_prefers_and_that_answers_in_the_prompt_of_its_ba
     assert samples[0]["prompt"] == "<|user|>\nSay 16.\n<|assistant|>\n"
 
     first = sha256_directory(MODEL)
-    assert workspace.run("finetune_dpo", "dpo", SCRATCHLM_RESUME="fresh").returncode == 0
+    monkeypatch.setenv("SCRATCHLM_RESUME", "fresh")
+    main()
     assert sha256_directory(MODEL) == first
 
     write_jsonl(Path("data/instructions/test.jsonl"), [{"instruction": "Say it.", "input": "", "output": "ok"}])
     answers = []
     for name in ("instruct", "dpo"):
         workspace.set("generate_responses.model", name)
-        done = workspace.run("generate_responses")
-        assert done.returncode == 0, done.stderr
+        generate_responses.main()
         answers.append(read_jsonl(Path("data/responses/test.jsonl"))[0]["response"])
     assert answers[0] != answers[1]
 
@@ -80,14 +83,15 @@ def test_it_writes_a_model_that_prefers_and_that_answers_in_the_prompt_of_its_ba
 @torch.no_grad()
 def test_lora_leaves_an_adapter_beside_the_merged_model(workspace: Workspace):
     workspace.set("finetune_dpo.train", "lora")
-    done = workspace.run("finetune_dpo", "dpo")
-    assert done.returncode == 0, done.stderr
+    with torch.enable_grad():
+        main()
     verify_manifest(MODEL / "adapter")
     assert read_json(MODEL / "adapter/adapter_config.json")["base_model_name_or_path"] == str(BASE)
     tokens = torch.randint(256, (1, 16), generator=torch.Generator().manual_seed(0))
     assert (load_gpt(MODEL)(tokens) - load_gpt(BASE)(tokens)).abs().max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(workspace: Workspace):
     workspace.set("finetune_dpo.save_every_steps", 1)
     workspace.set("finetune_dpo.epochs", 20)
@@ -117,11 +121,8 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(workspace: Works
         ("micro_batch_size", 10**7, "with micro_batch_size 10000000 of 512 tokens needs about"),
     ],
 )
-def test_a_wrong_setting_is_refused(
-    workspace: Workspace, key: str, value: object, message: str, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_wrong_setting_is_refused(workspace: Workspace, key: str, value: object, message: str):
     workspace.set(f"finetune_dpo.{key}", value)
-    monkeypatch.setattr("sys.argv", ["finetune_dpo", "dpo"])
     with pytest.raises(UserError, match=re.escape(message)):
         main()
     assert not MODEL.exists()

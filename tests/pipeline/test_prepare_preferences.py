@@ -3,19 +3,23 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
+from pipeline.prepare_preferences import main
 from scratchlm.artifacts import read_json, read_jsonl
 from scratchlm.datasets.instructions import read_instructions, write_instructions
-from tests.conftest import ROOT, Workspace
+from tests.conftest import ROOT
 
 
-def test_no_instruction_that_answers_are_measured_on_is_trained_on(workspace: Workspace):
+@pytest.mark.usefixtures("workspace")
+def test_no_instruction_that_answers_are_measured_on_is_trained_on(monkeypatch: pytest.MonkeyPatch):
     entries = read_instructions(ROOT / "data/sample/instructions.json")[:100]
     splits = {"train": entries[:80], "val": entries[80:90], "test": entries[90:]}
     write_instructions(Path("data/instructions"), splits)
     Path("data/raw").mkdir()
     shutil.copy(ROOT / "data/sample/preferences.json", "data/raw/preferences.json")
-    done = workspace.run("prepare_preferences", "dpo")
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setattr("sys.argv", ["prepare_preferences", "dpo"])
+    main()
     asked = {
         name: [row["instruction"] for row in read_jsonl(Path(f"data/preferences/{name}.jsonl"))] for name in splits
     }
