@@ -32,6 +32,7 @@ from scratchlm.errors import UserError
 from scratchlm.params import Schema
 from scratchlm.workspace import work_folder
 
+STAGE = "shard_corpus"
 PROCESS_BYTES = 2**26  # of a corpus, for which one process more is worth its start
 DROPPED = ("short_documents_dropped", "near_duplicates_dropped")
 
@@ -59,11 +60,8 @@ def shard_corpus(corpus: Path, tokenizer: Path, config: ShardConfig, directory: 
     files = corpus_files(corpus)
     encoder = _load_encoder(tokenizer, config.engine)
     processes, threads = _share_out(files, encoder.max_threads)
-    hashes = {file["name"]: file["sha256"] for file in files}
-    settings = config.model_dump(exclude={"engine"})
-    inputs = {"params": settings, "tokenizer": encoder.tokenizer.sha256, "corpus": hashes}
-    with work_folder("shard_corpus", inputs) as work:
-        folders = [work / "files" / file["name"] for file in files]
+    with work_folder(STAGE, shard_inputs(files, encoder.tokenizer.sha256, config)) as work:
+        folders = [file_folder(work, file) for file in files]
         near_duplicates = _find_near_duplicates(corpus, files, config, work / "signatures")
         jobs = zip(files, folders, near_duplicates, strict=True)
         arguments = [(corpus, file, tokenizer, config, folder, rows, threads) for file, folder, rows in jobs]
@@ -73,6 +71,17 @@ def shard_corpus(corpus: Path, tokenizer: Path, config: ShardConfig, directory: 
             dropped = _sum_dropped(folders)
             _check_splits(manifest, dropped, corpus, config)
     return count_shards(manifest) | dropped
+
+
+def shard_inputs(files: list[Entry], tokenizer_sha256: str, config: ShardConfig) -> dict[str, Any]:
+    """What determines the shards of a corpus: the key of their work folder."""
+    hashes = {file["name"]: file["sha256"] for file in files}
+    return {"params": config.model_dump(exclude={"engine"}), "tokenizer": tokenizer_sha256, "corpus": hashes}
+
+
+def file_folder(work: Path, file: Entry) -> Path:
+    """Where in the work folder the shards of a corpus file wait."""
+    return work / "files" / file["name"]
 
 
 def sign_file(corpus: Path, file: Entry, config: ShardConfig, directory: Path) -> None:
