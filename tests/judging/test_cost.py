@@ -62,7 +62,7 @@ def test_the_estimate_counts_what_is_missing_and_asks_nothing(server: ChatServer
 
 
 def test_the_estimate_of_prompt_tokens_is_not_below_those_of_a_small_vocabulary(gpt2_directory: Path):
-    """GPT-2's vocabulary has a quarter of the entries of any judge's today, so that its tokens are shorter."""
+    """Larger vocabularies, as judges have today, take more bytes a token."""
     tokenizer = load_tokenizer(gpt2_directory)
     prompts = [SCALE.fill(item, reply_request(4)) for item in [*ANSWERS, *HOSTILE]]
     tokens = sum(len(tokenizer.encode(prompt)) for prompt in prompts)

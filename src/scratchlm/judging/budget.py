@@ -6,6 +6,9 @@ from scratchlm.errors import UserError
 from scratchlm.judging.config import ServerConfig
 from scratchlm.judging.prices import find_price
 
+# What a server adds to a prompt: the marks of a chat, the schema; Anthropic some 350 tokens about the tool.
+HIDDEN_TOKENS = {"openai": 100, "anthropic": 400}
+
 
 class Budget:
     """What this process has paid a server, and the most that its requests under way can cost; threads may share it.
@@ -27,7 +30,8 @@ class Budget:
 
     def book(self, request_bytes: int) -> float:
         """The most that a request can cost, set aside; UserError if it could go beyond max_cost."""
-        most = self.price.cost(request_bytes, self._config.max_tokens) if self.price else 0.0
+        tokens = request_bytes + HIDDEN_TOKENS[self._config.backend]
+        most = self.price.cost(tokens, self._config.max_tokens) if self.price else 0.0
         limit = self._config.max_cost
         with self._lock:
             if limit is not None and self.paid + self._booked + most > limit:

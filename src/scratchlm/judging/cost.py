@@ -8,6 +8,7 @@ from typing import Any
 
 from scratchlm.errors import UserError
 from scratchlm.judging.answers import read_answers
+from scratchlm.judging.budget import HIDDEN_TOKENS
 from scratchlm.judging.capabilities import Capabilities
 from scratchlm.judging.config import JudgeConfig
 from scratchlm.judging.hostile import hostile_items
@@ -20,7 +21,7 @@ from scratchlm.params import PARAMS, project_root, read_params
 from scratchlm.workspace import work_root
 
 RESPONSES = Path("data/responses/test.jsonl")
-BYTES_PER_TOKEN = 3.5  # of a prompt; GPT-2's vocabulary, older than any judge, takes 3.9 bytes a token of ours
+BYTES_PER_TOKEN = 3.3  # GPT-2's vocabulary takes 3.3 to 3.5 of the prompts for the book's 110 answers, by rubric
 UNKNOWN = Capabilities(json_schema=False, tool_call=False, logprobs=False, seed=False)
 TOKENS_OF_A_REQUEST = 40  # what a re-ask says beside the reply that it quotes
 
@@ -52,7 +53,8 @@ def estimate_cost(config: ServerSettings, rubric: Rubric, answers: Items, store:
     tasks = [*plan_tasks(judge, answers, judge.samples), *plan_tasks(judge, hostile_items(rubric.maximum), 1)]
     prompts = {task.key: task.prompt for task in tasks if task.prompt is not None}
     missing = [prompt for key, prompt in prompts.items() if found is None or store.get(key) is None]
-    prompt_tokens = sum(math.ceil(len(prompt.encode()) / BYTES_PER_TOKEN) for prompt in missing)
+    hidden = len(missing) * HIDDEN_TOKENS[config.backend]
+    prompt_tokens = hidden + sum(math.ceil(len(prompt.encode()) / BYTES_PER_TOKEN) for prompt in missing)
     completion_tokens = len(missing) * config.max_tokens
     # The nth re-ask repeats the prompt and n replies.
     asks, repeats = 1 + RE_ASKS, RE_ASKS * (RE_ASKS + 1) // 2
