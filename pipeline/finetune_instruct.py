@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from scratchlm.artifacts import sha256_directory, sha256_json, write_json, write_jsonl, write_plot
+from scratchlm.artifacts import sha256_json, verify_manifest, write_json, write_jsonl, write_plot
 from scratchlm.datasets.instructions import CHAT_TEMPLATE, read_instructions
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.lora import save_with_adapter
@@ -25,9 +25,9 @@ METRICS = Path("metrics/finetune_instruct.json")
 def main() -> Mapping[str, float]:
     config = read_params("finetune_instruct", InstructionConfig)
     base = MODELS / config.base
+    lineage = {str(path): sha256_json(verify_manifest(path)) for path in (base, INSTRUCTIONS)}
     splits = {name: read_instructions(INSTRUCTIONS / f"{name}.jsonl") for name in ("train", "val")}
-    lineage = {str(path): sha256_json(sha256_directory(path)) for path in (base, INSTRUCTIONS)}
-    tuning = InstructionTuning(config, load_gpt(base, config.dropout), load_tokenizer(base), splits)
+    tuning = InstructionTuning(config, load_gpt(base, config.dropout, verify=False), load_tokenizer(base), splits)
     with work_folder("finetune_instruct", {"params": config.model_dump(), **lineage}) as folder:
         progress, speed = tuning.fit(folder)
         metrics = progress.summary() | tuning.counts

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import write_json, write_jsonl
+from scratchlm.artifacts import verify_manifest, write_json, write_jsonl, write_sha256
 from scratchlm.datasets.instructions import read_instructions
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.judging.responses import ResponseConfig, respond
@@ -19,9 +19,11 @@ METRICS = Path("metrics/generate_responses.json")
 
 def main() -> None:
     config = read_params("generate_responses", ResponseConfig)
+    verify_manifest(TEST.parent)
     model, tokenizer = load_gpt(MODEL).to(pick_device()), load_tokenizer(MODEL)
     responses, counts = respond(model, tokenizer, read_instructions(TEST), config)
     write_jsonl(RESPONSES, responses)
+    write_sha256(RESPONSES)
     write_json(METRICS, counts)
 
 

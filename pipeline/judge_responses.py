@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import write_json, write_jsonl
+from scratchlm.artifacts import verify_sha256, write_json, write_jsonl, write_sha256
 from scratchlm.judging.answers import read_answers
 from scratchlm.judging.config import JudgeConfig
 from scratchlm.judging.judge import judge_items, make_judge
@@ -19,10 +19,12 @@ METRICS = Path("metrics/judge_responses.json")
 
 def main() -> None:
     params = read_params("judge_responses", JudgeConfig)
+    verify_sha256(RESPONSES)
     judge = make_judge(params, MODELS)
     with VerdictStore(work_root() / "verdicts.sqlite") as store:
         replies = judge_items(judge, read_answers(RESPONSES), store)
     write_jsonl(REPLIES, replies)
+    write_sha256(REPLIES)
     write_json(METRICS, count_replies(replies))
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from scratchlm.artifacts import write_csv, write_json
+from scratchlm.artifacts import verify_sha256, write_csv, write_json
 from scratchlm.judging.answers import read_answers, read_replies
 from scratchlm.judging.chrf import chrf
 from scratchlm.judging.reading import read_score
@@ -26,6 +26,8 @@ class Params(Schema):
 
 def main() -> None:
     params = read_params("score_judgements", Params)
+    for path in (RESPONSES, REPLIES):
+        verify_sha256(path)
     answers = read_answers(RESPONSES)
     scores = {row["id"]: read_score(row) for row in read_replies(REPLIES, answers)}
     metrics = summarize_scores(list(scores.values()), params.max_unparsed_rate)

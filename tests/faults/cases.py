@@ -177,7 +177,7 @@ CASES = [
     # pretraining
     Case("no shards", "pretrain", remove("data/tokens"), ("data/tokens/manifest.json is missing", "dvc repro")),
     Case(
-        "shards of another format", "pretrain", edit_json("data/tokens/manifest.json", format=0), ("format 0, not 1",)
+        "shards of another format", "pretrain", edit_json("data/tokens/manifest.json", format=0), ("format 0, not 2",)
     ),
     Case("manifest of the shards cut", "pretrain", write("data/tokens/manifest.json", b"{"), ("no valid JSON",)),
     Case("shard truncated", "pretrain", truncate("data/tokens/train-00000.bin"), ("train-00000.bin has", "bytes")),

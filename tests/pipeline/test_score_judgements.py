@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 
 from pipeline.score_judgements import main
-from scratchlm.artifacts import read_json, write_jsonl
+from scratchlm.artifacts import read_json
 from tests.conftest import Workspace
+from tests.records import record_jsonl
 
 
 @pytest.fixture
@@ -21,9 +22,9 @@ def judged(workspace: Workspace) -> Workspace:
         }
         for n in range(10)
     ]
-    write_jsonl(workspace.path / "data/responses/test.jsonl", answers)
+    record_jsonl(workspace.path / "data/responses/test.jsonl", answers)
     replies = [{"id": n, "rubric": "points-1", "replies": [f"SCORE: {10 * n}"]} for n in reversed(range(10))]
-    write_jsonl(workspace.path / "data/judgements/replies.jsonl", replies)
+    record_jsonl(workspace.path / "data/judgements/replies.jsonl", replies)
     return workspace
 
 
@@ -37,7 +38,7 @@ def test_scores_are_averaged_and_compared_with_the_reference_metric_of_the_same_
 
 def test_too_many_unparsed_replies_are_one_line(judged: Workspace):
     replies = [{"id": n, "rubric": "points-1", "replies": [""] if n else ["SCORE: 5"]} for n in range(10)]
-    write_jsonl(judged.path / "data/judgements/replies.jsonl", replies)
+    record_jsonl(judged.path / "data/judgements/replies.jsonl", replies)
     result = judged.run("score_judgements")
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert "9 of 10 judgements" in result.stderr
@@ -45,7 +46,7 @@ def test_too_many_unparsed_replies_are_one_line(judged: Workspace):
 
 def test_unparsed_replies_within_the_limit_widen_the_bounds(judged: Workspace):
     replies = [{"id": n, "rubric": "points-1", "replies": [""] if n else ["SCORE: 5"]} for n in range(10)]
-    write_jsonl(judged.path / "data/judgements/replies.jsonl", replies)
+    record_jsonl(judged.path / "data/judgements/replies.jsonl", replies)
     judged.set("score_judgements.max_unparsed_rate", 0.95)
     main()
     metrics = read_json(judged.path / "metrics/score_judgements.json")

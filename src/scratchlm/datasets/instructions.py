@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from scratchlm.artifacts import read_json, read_json_lines, write_jsonl
+from scratchlm.artifacts import read_json, read_json_lines, write_jsonl, write_manifest
 from scratchlm.datasets.near_duplicates import near_duplicate_pairs
 from scratchlm.datasets.splits import cut
 from scratchlm.errors import UserError
@@ -141,9 +141,10 @@ def _count_leaks(splits: dict[str, list[Entry]]) -> dict[str, int]:
 
 
 def write_instructions(directory: Path, splits: dict[str, list[Entry]]) -> None:
-    """Write one JSONL file a split."""
+    """Write one JSONL file a split, and their manifest."""
     for name, entries in splits.items():
         write_jsonl(directory / f"{name}.jsonl", entries)
+    write_manifest(directory)
 
 
 def _key(entry: Entry) -> tuple[str, str]:
