@@ -122,7 +122,9 @@ def _read_parquet(path: Path) -> Iterator[Any]:
             _check_page_sizes(file.metadata, path)
             for batch in file.iter_batches(PARQUET_ROWS, columns=["text"]):
                 yield from (value.as_py() for value in batch.column(0))  # one at a time in memory
-    except (pa.ArrowException, UnicodeDecodeError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk: pyarrow's own has no number
+            raise
         raise UserError(f"{path} is no readable Parquet file: {error}; fetch it again.") from None
 
 

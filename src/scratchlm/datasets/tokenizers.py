@@ -12,7 +12,7 @@ import tiktoken
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors
 
-from scratchlm.artifacts import read_json, sha256_file, write_json, write_text
+from scratchlm.artifacts import read_json, read_object, sha256_file, write_json, write_text
 from scratchlm.datasets.lookup_tokenizers import (
     CHAR_SPLIT,
     END_OF_TEXT,
@@ -175,7 +175,9 @@ def _read_ranks(tokens: list[str]) -> dict[bytes, int]:
 
 def read_openai_vocabulary(directory: Path) -> tuple[Vocabulary, Merges]:
     """The contents of OpenAI's encoder.json and vocab.bpe; UserError if they do not belong together."""
-    vocabulary: Vocabulary = read_json(directory / "encoder.json")
+    vocabulary: Vocabulary = read_object(directory / "encoder.json", {})
+    if sorted(map(str, vocabulary.values())) != sorted(map(str, range(len(vocabulary)))):
+        raise UserError(f"{directory / 'encoder.json'} does not number its entries from 0 on; fetch it again.")
     path = directory / "vocab.bpe"
     if not path.is_file():
         raise UserError(f"{path} is missing; fetch it again.")
