@@ -345,6 +345,10 @@ def _prepare_parquet(folder: Path) -> Make:
 BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
     f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n".encode() for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )
+MERGES = b"a: &a {x1: 1, x2: 1, x3: 1}\n" + b"".join(
+    f"{new}: &{new} {{<<: [{','.join([f'*{old}'] * 9)}]}}\n".encode()
+    for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
 SPECIAL_YAML = [
     BOMB + b"prepare_sms_spam: {seed: *i}\n",
     BOMB + b"prepare_sms_spam: *i\n",
@@ -352,6 +356,7 @@ SPECIAL_YAML = [
     b"prepare_sms_spam: !!python/object/apply:os.system [touch canary]\n",
     b"prepare_sms_spam: {seed: !!python/name:os.system }\n",
     b"prepare_sms_spam: &a {seed: *a}\n",
+    MERGES + b"prepare_sms_spam: {<<: *i}\n",
     b"a: " + b"[" * 100_000,
     b"a: " + b"{a: " * 5_000,
     b"prepare_sms_spam: {seed: " + b"9" * 10_000 + b"}\n",

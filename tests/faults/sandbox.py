@@ -25,7 +25,7 @@ FORBIDDEN = (
     "pty.",
     "socket.",
     "pickle.",
-    "ctypes.",
+    "ctypes.dlopen",
 )
 
 Call = tuple[Callable[[], object], Path]  # what is called, and the one folder that it may write in

@@ -184,7 +184,9 @@ def read_openai_vocabulary(directory: Path) -> tuple[Vocabulary, Merges]:
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     merges = [(left, right) for left, _, right in (line.partition(" ") for line in lines[1:] if line)]
     # 256 bytes, an entry for each merge, and end of text.
-    if len(vocabulary) != 256 + len(merges) + 1 or any(left + right not in vocabulary for left, right in merges):
+    if len(vocabulary) != 256 + len(merges) + 1 or any(
+        not {left, right, left + right} <= vocabulary.keys() for left, right in merges
+    ):
         raise UserError(
             f"{directory}: the {len(vocabulary):,} entries of encoder.json are not those that the {len(merges):,} "
             "merges of vocab.bpe make; fetch both again."
