@@ -27,7 +27,11 @@ class Subject:
     module: str
 
 
-SUBJECTS: tuple[Subject, ...] = ()  # in the order of the table
+SUBJECTS: tuple[Subject, ...] = (  # in the order of the table
+    Subject("corruption", 1_000, "tests.faults.corruption"),
+    Subject("downloads", 50, "tests.faults.downloads"),
+    Subject("hostile", 500, "tests.faults.hostile"),
+)
 
 
 def run_subject(subject: Subject, count: int, folder: Path, seed: int) -> Iterator[Result]:

@@ -44,7 +44,9 @@ def corrupt_input(project: Workspace, rng: random.Random, number: int) -> str:
     """Alter a file that a stage reads, run the stage, and put it back; what went wrong, if anything did."""
     stage = rng.choice(list(STAGES))
     inputs = [project.path / name for name in STAGES[stage]]
-    files = sorted(file for path in inputs for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
+    files = sorted(
+        file for path in inputs for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()
+    )
     kind = rng.choice(KINDS)
     file = rng.choice(files)
     other = rng.choice([each for each in files if each.read_bytes() != file.read_bytes()])
