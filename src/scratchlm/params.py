@@ -32,7 +32,7 @@ SchemaT = TypeVar("SchemaT", bound=Schema)
 class _Loader(yaml.SafeLoader):
     """PyYAML with the number and boolean rules of YAML 1.2: `6e-4` is a number, `on` and `010` are not special.
 
-    Every error of a file is a YAMLError, and what takes PyYAML hours or all memory is one: deep brackets, which it scans
+    Every error of a file is a YAMLError, what takes PyYAML hours or all memory too: deep brackets, which it scans
     in quadratic time, and merges (`<<`) of merges.
     """
 
