@@ -12,13 +12,14 @@ import torch
 
 from pipeline import generate_responses
 from pipeline.finetune_dpo import main
-from scratchlm.artifacts import read_json, read_jsonl, sha256_directory, verify_manifest, write_jsonl
+from scratchlm.artifacts import read_json, read_jsonl, sha256_directory, verify_manifest
 from scratchlm.datasets.preferences import write_preferences
 from scratchlm.datasets.prompts import TEMPLATES, read_prompt
 from scratchlm.errors import UserError
 from scratchlm.models.storage import load_gpt
 from scratchlm.reporting.model_card import read_lineage
 from tests.conftest import Workspace
+from tests.records import list_jsonl
 from tests.tiny_model import save_tiny_model, tiny_gpt
 
 PAIRS = [{"instruction": f"Say {n}.", "input": "", "chosen": "ok", "rejected": "no way!"} for n in range(24)]
@@ -71,7 +72,7 @@ def test_it_writes_a_model_that_prefers_and_that_answers_in_the_prompt_of_its_ba
     main()
     assert sha256_directory(MODEL) == first
 
-    write_jsonl(Path("data/instructions/test.jsonl"), [{"instruction": "Say it.", "input": "", "output": "ok"}])
+    list_jsonl(Path("data/instructions/test.jsonl"), [{"instruction": "Say it.", "input": "", "output": "ok"}])
     answers = []
     for name in ("instruct", "dpo"):
         workspace.set("generate_responses.model", name)

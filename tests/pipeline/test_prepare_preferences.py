@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.prepare_preferences import main
-from scratchlm.artifacts import read_json, read_jsonl
+from scratchlm.artifacts import read_json, read_jsonl, write_sha256
 from scratchlm.datasets.instructions import read_instructions, write_instructions
 from tests.conftest import ROOT
 
@@ -17,7 +17,7 @@ def test_no_instruction_that_answers_are_measured_on_is_trained_on(monkeypatch: 
     splits = {"train": entries[:80], "val": entries[80:90], "test": entries[90:]}
     write_instructions(Path("data/instructions"), splits)
     Path("data/raw").mkdir()
-    shutil.copy(ROOT / "data/sample/preferences.json", "data/raw/preferences.json")
+    write_sha256(Path(shutil.copy(ROOT / "data/sample/preferences.json", "data/raw/preferences.json")))
     monkeypatch.setattr("sys.argv", ["prepare_preferences", "dpo"])
     main()
     asked = {
