@@ -16,14 +16,16 @@ from typing import Any
 import numpy as np
 import yaml
 
-from benchmarks.side_by_side import ROOT
-from scratchlm.artifacts import MANIFEST, read_json, sha256_file, write_json
+from benchmarks.side_by_side import ROOT, Figures, growth_exponent
+from scratchlm.artifacts import MANIFEST, read_json, sha256_file, write_sealed
 from scratchlm.datasets.tokenizer_building import write_tokenizer
 from scratchlm.params import read_yaml
 
 FILES = 4  # of a corpus of many documents
 WORDS = 1_000  # of a document of some 6 KB
 VOCAB_SIZE = 8_192
+GROWTH_FACTORS = (1, 4, 16)
+COLUMNS = {"mb": 0, "seconds": 1, "speed": 1, "own_mb": 0, "peak_mb": 0}  # and their digits
 
 
 @dataclass
@@ -102,15 +104,15 @@ def prepare(corpus_index: int, sizes: tuple[int, int, int], project: Path) -> No
         {"name": path.name, "url": path.name, "bytes": path.stat().st_size, "sha256": sha256_file(path), "licence": ""}
         for path in sorted(folder.iterdir())
     ]
-    write_json(folder / MANIFEST, {"files": files})
+    write_sealed(folder / MANIFEST, {"files": files})
     (project / "data/tokenizer").mkdir()
     write_tokenizer(project / "data/tokenizer", "bpe", [Words().text(200_000)], VOCAB_SIZE)
     params = read_yaml(ROOT / "recipes/sample.yaml")["shard_corpus"] | corpus.params
     (project / "params.yaml").write_text(yaml.safe_dump({"shard_corpus": params}))
 
 
-def measure(project: Path) -> tuple[str, ...]:
-    """Run the stage's own command in a project folder; the cells of the table."""
+def measure(project: Path) -> Figures:
+    """Run the stage's own command in a project folder."""
     environment = os.environ | {"DVC_ROOT": str(project), "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "pipeline.shard_corpus"], cwd=project, env=environment)
@@ -122,7 +124,31 @@ def measure(project: Path) -> tuple[str, ...]:
     megabytes = (metrics["train_text_bytes"] + metrics["val_text_bytes"]) / 10**6
     own = read_json(project / "metrics/runs/shard_corpus.json")["peak_memory_bytes"] / 10**6
     largest = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 10**6
-    return f"{megabytes:,.0f}", f"{seconds:.1f}", f"{megabytes / seconds:.1f}", f"{own:,.0f}", f"{largest:,.0f}"
+    return {"mb": megabytes, "seconds": seconds, "speed": megabytes / seconds, "own_mb": own, "peak_mb": largest}
+
+
+def run_corpus(index: int, sizes: tuple[int, int, int]) -> Figures:
+    """Make one of the corpora, and shard it."""
+    with tempfile.TemporaryDirectory() as folder:
+        # In a process of its own: Linux counts the memory of a process to that of those it starts.
+        writer = multiprocessing.get_context("spawn").Process(target=prepare, args=(index, sizes, Path(folder)))
+        writer.start()
+        writer.join()
+        return measure(Path(folder))
+
+
+def growth(sizes: tuple[int, int, int], only: str) -> Iterator[str]:
+    """Each corpus at 1, 4 and 16 times its size: seconds and the largest process, and how they grow."""
+    yield "| corpus | MB | seconds | exponent | largest process, peak MB | exponent |\n|---|---|---|---|---|---|"
+    for index, corpus in enumerate(list_corpora(*sizes)):
+        if only in corpus.name:
+            runs = [run_corpus(index, tuple(size * factor for size in sizes)) for factor in GROWTH_FACTORS]
+            columns = {key: [figures[key] for figures in runs] for key in ("mb", "seconds", "peak_mb")}
+            cells = [" / ".join(f"{value:,.1f}" for value in columns["mb"])]
+            for key in ("seconds", "peak_mb"):
+                cells.append(" / ".join(f"{value:,.1f}" for value in columns[key]))
+                cells.append(f"{growth_exponent(columns['mb'], columns[key]):.2f}")
+            yield "| " + " | ".join([corpus.name, *cells]) + " |"
 
 
 def _write_jsonl(path: Path, texts: Iterator[str]) -> None:
@@ -146,18 +172,20 @@ def main() -> None:
     parser.add_argument("--text-megabytes", type=int, default=1_000, help="of a single text (%(default)s)")
     parser.add_argument("--tiny", type=int, default=100_000, help="documents of eight words (%(default)s)")
     parser.add_argument("--only", default="", help="the corpora whose name has this")
+    parser.add_argument("--growth", action="store_true", help="each at 1, 4 and 16 times these sizes")
     options = parser.parse_args()
+    sizes = (options.megabytes, options.text_megabytes, options.tiny)
+    if options.growth:
+        for line in growth(sizes, options.only):
+            print(line, flush=True)
+        return
     print("| corpus | MB | seconds | MB/s | stage's own process, peak MB | largest process, peak MB |")
     print("|---|---|---|---|---|---|", flush=True)
-    sizes = (options.megabytes, options.text_megabytes, options.tiny)
     for index, corpus in enumerate(list_corpora(*sizes)):
         if options.only in corpus.name:
-            with tempfile.TemporaryDirectory() as folder:
-                # In a process of its own: Linux counts the memory of a process to that of those it starts.
-                writer = multiprocessing.get_context("spawn").Process(target=prepare, args=(index, sizes, Path(folder)))
-                writer.start()
-                writer.join()
-                print("| " + " | ".join([corpus.name, *measure(Path(folder))]) + " |", flush=True)
+            figures = run_corpus(index, sizes)
+            cells = [f"{figures[key]:,.{digits}f}" for key, digits in COLUMNS.items()]
+            print("| " + " | ".join([corpus.name, *cells]) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import read_json, read_jsonl, read_object, write_bytes, write_text
+from scratchlm.artifacts import read_json, read_jsonl, read_sealed, verify_sha256, write_bytes, write_text
 from scratchlm.datasets.sms_spam import read_classes
 from scratchlm.judging.answers import read_answers
 from scratchlm.params import PARAMS, read_yaml
@@ -29,6 +29,8 @@ SAMPLED = ("pretrain", "finetune_instruct")
 
 
 def main() -> None:
+    for path in (PREDICTIONS, RESPONSES):
+        verify_sha256(path)
     metrics = {stage: read_json(METRICS / f"{stage}.json") for stage in report.STAGES}
     tables = {name: report.read_table(PLOTS / f"{name}.csv", columns) for name, columns in TABLES.items()}
     classes = read_classes(MESSAGES)
@@ -38,7 +40,7 @@ def main() -> None:
         params=read_yaml(PARAMS),
         sample_params=read_yaml(SAMPLE),
         metrics=metrics,
-        corpus=read_object(CORPUS, {"files": list})["files"],
+        corpus=read_sealed(CORPUS, {"files": list})["files"],
         cards={model: read_lineage(CARDS / model / CARD) for model in MODELS},
         figures=figures | {"temperature": TEMPERATURE.read_bytes()},
         samples={stage: read_jsonl(SAMPLES / f"{stage}.jsonl", report.SAMPLE) for stage in SAMPLED},

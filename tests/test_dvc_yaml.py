@@ -139,6 +139,8 @@ def test_every_model_that_a_recipe_starts_from_is_made_by_its_graph(recipe: str,
         *sections["fetch_gpt2"]["sizes"],
     }
     made = {"pretrained", *(f"gpt2-{name}" for name in sections["convert_gpt2"]["names"])}
+    assert sections["finetune_dpo"]["base"] == "instruct"
+    assert sections["generate_responses"]["model"] in {"instruct", *sections["finetune_dpo"]["names"]}
     for stage, key in {
         "score_sms_baselines": "base",
         "finetune_classifier": "base",

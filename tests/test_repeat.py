@@ -13,6 +13,18 @@ from scratchlm.experiments import format_records
 from scratchlm.repeat import repeat, repeat_table, summarize
 from tests.made_up_project import PARAMS, STAGE, make_project, stages_run
 
+# A stage does not go on until one of another experiment has begun as well.
+MEETING = """
+import time
+meeting = pathlib.Path(os.environ["RUNS"]).with_name("meeting")
+meeting.mkdir(exist_ok=True)
+(meeting / pathlib.Path.cwd().name).touch()
+deadline = time.monotonic() + 120
+while len(list(meeting.iterdir())) < 2:
+    time.sleep(0.1)
+    assert time.monotonic() < deadline, "nobody else came"
+"""
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -64,6 +76,15 @@ def test_a_module_that_is_not_yet_in_git_is_part_of_the_series_and_of_its_experi
     (project / "src/gain.py").write_text("GAIN = 0.5\n")
     assert [row["accuracy"] for row in repeat(1, ["prepare_sms_spam.seed"], jobs=1)] == pytest.approx([0.5])
     assert not (project / "src/__pycache__").exists()
+
+
+@pytest.mark.slow  # some twenty seconds of DVC
+def test_two_workers_are_at_work_at_once_and_measure_what_one_does(project: Path):
+    (project / "stage.py").write_text(STAGE.replace("params =", MEETING + "params =", 1))
+    rows = repeat(2, ["prepare_sms_spam.seed"], jobs=2)
+    assert [row["accuracy"] for row in rows] == pytest.approx([0.9, 0.8])
+    assert [row["tfidf_accuracy"] for row in rows] == pytest.approx([0.8, 0.75])
+    assert len(stages_run(project)) == 4
 
 
 def test_a_parameter_that_is_not_there_is_one_line(project: Path):

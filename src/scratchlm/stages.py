@@ -56,3 +56,10 @@ def matrix_item(key: str, items: Sequence[str]) -> str:
             f"the argument {given!r} is not in {key} [{', '.join(items)}]; give one that is, or add it there."
         )
     return given
+
+
+def only_argument(key: str) -> str:
+    """The item that this process of a matrix stage makes, where the list of items, `key`, is another stage's."""
+    if len(sys.argv) != 2:
+        raise UserError(f"one argument is needed, the name that stands in {key}; `dvc repro` gives it.")
+    return sys.argv[1]

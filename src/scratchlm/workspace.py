@@ -26,14 +26,14 @@ def work_root() -> Path:
 
 
 @contextmanager
-def work_folder(stage: str, inputs: Mapping[str, Any]) -> Iterator[Path]:
+def work_folder(stage: str, inputs: Mapping[str, Any], *, finishes: bool = True) -> Iterator[Path]:
     """Lock and yield `.work/<stage>/<fingerprint of the inputs>/`; finished states of other fingerprints are removed.
 
     `inputs` is JSON: the stage's parameters and the sha256 of what it reads, nothing about device, paths or code.
-    The block ends when the stage's outputs are written: its state is then finished. The code that wrote a state is
-    hashed beside it. A finished state is started anew by other code; an unfinished one stops with UserError unless
-    $SCRATCHLM_RESUME is `other-code` (go on) or `fresh` (start anew). Of several processes of one stage the first does
-    all this, and the others learn the name of the folder.
+    The block ends when the stage's outputs are written: its state is then finished, unless `finishes` is False. The
+    code that wrote a state is hashed beside it. A finished state is started anew by other code; an unfinished one stops
+    with UserError unless $SCRATCHLM_RESUME is `other-code` (go on) or `fresh` (start anew). Of several processes of one
+    stage the first does all this, and the others learn the name of the folder.
     """
     fingerprint = sha256_json({"format": STATE_FORMAT, **inputs})[:16]
     folder = work_root() / stage / fingerprint
@@ -46,7 +46,23 @@ def work_folder(stage: str, inputs: Mapping[str, Any]) -> Iterator[Path]:
         _check_code(folder)
         (folder / FINISHED).unlink(missing_ok=True)
         yield folder
-        (folder / FINISHED).touch()
+        if finishes:
+            (folder / FINISHED).touch()
+
+
+@contextmanager
+def joined_work_folder(folder: Path) -> Iterator[None]:
+    """Work in a folder that `work_folder` made beside others that do the same; until all end, it lets nobody in.
+
+    UserError while somebody is in it through `work_folder`, or if the code is no longer the one it was made with.
+    """
+    with _locked_state(folder, folder.parent.name, fcntl.LOCK_SH):
+        if changed := _changed_code(folder):
+            raise UserError(
+                f"{', '.join(changed)} changed since {folder} was made; start again, with "
+                "SCRATCHLM_RESUME=other-code to keep what is there."
+            )
+        yield
 
 
 def resumed_with_other_code(folder: Path) -> bool:
@@ -58,9 +74,7 @@ def _check_code(folder: Path) -> None:
     choice = os.environ.get("SCRATCHLM_RESUME", "")
     if choice not in {"", "other-code", "fresh"}:
         raise UserError(f"SCRATCHLM_RESUME is {choice!r}; it may be `other-code` or `fresh`.")
-    record = folder / CODE
-    recorded = read_json(record) if record.exists() else {}
-    changed = [name for name, sha256 in recorded.items() if _sha256_or_none(PACKAGE / name) != sha256]
+    changed = _changed_code(folder)
     resumable = any(path.name != CODE for path in folder.iterdir()) and not (folder / FINISHED).exists()
     if choice == "fresh" or (changed and not choice and not resumable):
         _empty(folder)
@@ -71,7 +85,13 @@ def _check_code(folder: Path) -> None:
         )
     elif changed:
         (folder / OTHER_CODE).touch()
-    write_json(record, {path.relative_to(PACKAGE).as_posix(): sha256_file(path) for path in _imported_files()})
+    write_json(folder / CODE, {path.relative_to(PACKAGE).as_posix(): sha256_file(path) for path in _imported_files()})
+
+
+def _changed_code(folder: Path) -> list[str]:
+    record = folder / CODE
+    recorded = read_json(record) if record.exists() else {}
+    return [name for name, sha256 in recorded.items() if _sha256_or_none(PACKAGE / name) != sha256]
 
 
 def _imported_files() -> list[Path]:
@@ -96,21 +116,21 @@ def _remove_others(folder: Path) -> None:
                 shutil.rmtree(finished.parent)
 
 
-def _locked_state(folder: Path, stage: str) -> AbstractContextManager[None]:
+def _locked_state(folder: Path, stage: str, kind: int = fcntl.LOCK_EX) -> AbstractContextManager[None]:
     # The lock file stands beside the folder, so that the folder can be removed while it is held.
-    return locked(folder.with_name(f"{folder.name}.lock"), f"{stage} with the same parameters")
+    return locked(folder.with_name(f"{folder.name}.lock"), f"{stage} with the same parameters", kind)
 
 
 @contextmanager
-def locked(lock: Path, what: str) -> Iterator[None]:
+def locked(lock: Path, what: str, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
     """Hold the lock file for as long as the block runs; UserError if another process, one of `what`, holds it.
 
     The system lets go of it when its process ends, however that ends.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a") as file:
+    with lock.open("a+") as file:  # NFS shares a lock only on what can be read
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"another {what} is running ({lock} is locked); wait for it or stop it.") from None
         yield

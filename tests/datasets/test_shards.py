@@ -1,5 +1,6 @@
 """Token shards: what is written is what is read, whole and in order."""
 
+import resource
 from contextlib import closing
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def test_a_damaged_shard_is_named(tokenizer: Tokenizer, tmp_path: Path):
 def test_shards_of_another_format_are_refused(tokenizer: Tokenizer, tmp_path: Path):
     folder = write_shards(tmp_path / "tokens", tokenizer, TEXTS, shard_tokens=100)
     write_json(folder / "manifest.json", read_json(folder / "manifest.json") | {"format": 99})
-    with pytest.raises(UserError, match="has format 99, not 1; run shard_corpus again"):
+    with pytest.raises(UserError, match="has format 99, not 2; run shard_corpus again"):
         TokenShards(folder)
 
 
@@ -153,3 +154,17 @@ def test_a_document_in_parts_is_written_as_in_one(tokenizer: Tokenizer, tmp_path
     assert [shard["tokens"] for shard in writer.shards] == [19, 30, 14]
     for shard in writer.shards:
         assert (tmp_path / shard["file"]).read_bytes() == (whole / shard["file"]).read_bytes()
+
+
+def test_more_shards_than_a_process_may_have_open_are_read(tokenizer: Tokenizer, project: Path):
+    texts = [f"{number:03d}" for number in range(600)]
+    directory = write_shards(project / "tokens", tokenizer, {"train": texts, "val": ["val"]}, 4)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (450, limits[1]))
+    try:
+        shards = TokenShards(directory)
+        assert len(shards.shards["train"]) == 600
+        numbers = [bytes(shards.read("train", 4 * number, 3).tolist()) for number in range(599, -1, -1)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert len(set(numbers)) == 600

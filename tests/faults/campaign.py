@@ -34,6 +34,9 @@ SUBJECTS = (  # in the order of the table
     Subject("stop_signals", 40, "tests.faults.stop_signals"),
     Subject("full_disk", 50, "tests.faults.full_disk"),
     Subject("two_at_once", 100, "tests.faults.two_at_once"),
+    Subject("corruption", 1_000, "tests.faults.corruption"),
+    Subject("downloads", 50, "tests.faults.downloads"),
+    Subject("hostile", 500, "tests.faults.hostile"),
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from scratchlm.artifacts import write_bytes, write_csv, write_json, write_jsonl, write_text
+from scratchlm.artifacts import write_bytes, write_csv, write_json, write_jsonl, write_sealed, write_sha256, write_text
 from scratchlm.reporting.figures import figure_png, temperature_figure
 from tests.conftest import ROOT
 
@@ -200,7 +200,9 @@ def write_run(folder: Path) -> set[str]:
         write_json(folder / name, values)
     for name, steps in cards.items():
         write_text(folder / name, f"---\n{yaml.safe_dump({'lineage': steps})}---\n# A model\n")
-    write_json(folder / corpus, {"files": CORPUS})
+    write_sealed(folder / corpus, {"files": CORPUS})
+    for name in ("data/predictions/classifier.csv", "data/responses/test.jsonl"):
+        write_sha256(folder / name)
     write_bytes(folder / figure, figure_png(temperature_figure("Return the", NEXT_TOKENS)))
     write_text(folder / SAMPLE, (ROOT / SAMPLE).read_text())
     return {*tables, *texts, *metrics, *cards, corpus, figure, SAMPLE}

@@ -1,7 +1,10 @@
 """The token shard format: header-free files of little-endian integers and a manifest; its writer and its reader."""
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +14,21 @@ from scratchlm.artifacts import (
     MANIFEST,
     check_fields,
     link_file,
-    read_json,
     read_object,
+    read_sealed,
     sha256_file,
     verify_file,
-    write_json,
+    write_sealed,
 )
 from scratchlm.datasets.tokenizers import Tokenizer
 from scratchlm.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 SPLITS = ("train", "val")
 TOTALS = ("documents", "tokens", "text_bytes")
 FIELDS = {"dtype": str, "vocab_size": int, "eot_id": int, "tokenizer_sha256": str, "splits": dict, "shards": list}
 SHARD_FIELDS = {"file": str, "split": str, "source": str, **dict.fromkeys(TOTALS, int), "sha256": str}
+OPEN_SHARDS = 2**8  # at a time: each is an open file, of which a process usually may have 1,024
 WINDOW = 2**20  # tokens searched at a time for ends of text
 
 
@@ -89,9 +93,11 @@ class ShardWriter:
 def write_shard_manifest(directory: Path, folders: list[Path], tokenizer: Tokenizer) -> dict[str, Any]:
     """Collect the shards that the `manifest.json` of each folder lists in one directory; returns its manifest."""
     shards: list[dict[str, Any]] = []
+    counts: Counter[str] = Counter()
     for folder in folders:
-        for shard in read_json(folder / MANIFEST)["shards"]:
-            name = _shard_name(shard["split"], sum(other["split"] == shard["split"] for other in shards))
+        for shard in read_sealed(folder / MANIFEST, {"shards": list})["shards"]:
+            name = _shard_name(shard["split"], counts[shard["split"]])
+            counts[shard["split"]] += 1
             link_file(folder / shard["file"], directory / name)
             shards.append({**shard, "file": name})
     manifest = {
@@ -106,7 +112,7 @@ def write_shard_manifest(directory: Path, folders: list[Path], tokenizer: Tokeni
         },
         "shards": shards,
     }
-    write_json(directory / MANIFEST, manifest)
+    write_sealed(directory / MANIFEST, manifest)
     return manifest
 
 
@@ -117,22 +123,22 @@ class TokenShards:
     """
 
     def __init__(self, directory: Path, verify: bool = True) -> None:
-        self.manifest: dict[str, Any] = read_object(directory / MANIFEST, {"format": int})
-        if self.manifest["format"] != FORMAT:
-            raise UserError(f"{directory} has format {self.manifest['format']}, not {FORMAT}; run shard_corpus again.")
-        check_fields(str(directory / MANIFEST), self.manifest, FIELDS)
+        version = read_object(directory / MANIFEST, {"format": int})["format"]
+        if version != FORMAT:
+            raise UserError(f"{directory} has format {version}, not {FORMAT}; run shard_corpus again.")
+        self.manifest: dict[str, Any] = read_sealed(directory / MANIFEST, FIELDS)
         self.directory = directory
         self.eot_id: int = self.manifest["eot_id"]
         self.vocab_size: int = self.manifest["vocab_size"]
-        dtype = _dtype(self.manifest["dtype"])
+        self._dtype = _dtype(self.manifest["dtype"])
         self.shards: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
-        self._arrays: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
         for number, shard in enumerate(self.manifest["shards"], start=1):
             check_fields(f"{directory / MANIFEST}, shard {number}", shard, SHARD_FIELDS)
-            path = directory / shard["file"]
-            verify_file(path, shard["tokens"] * dtype.itemsize, shard["sha256"] if verify else None)
             self.shards[shard["split"]].append(shard)
-            self._arrays[shard["split"]].append(np.memmap(path, dtype, mode="r"))
+        with ThreadPoolExecutor() as pool:  # sha256 lets the interpreter go
+            for _ in pool.map(partial(self._verify, hashes=verify), self.manifest["shards"]):
+                pass
+        self._array = lru_cache(OPEN_SHARDS)(self._map)
         self._token_totals, self._document_totals = (self._running_totals(key) for key in ("tokens", "documents"))
         self._known_ends: tuple[tuple[str, int] | None, np.ndarray] = (None, np.empty(0))
 
@@ -156,11 +162,11 @@ class TokenShards:
         """`length` tokens of a split from `start`, as int64; IndexError where there are none."""
         if not 0 <= start <= start + length <= self.token_count(split):
             raise IndexError(f"tokens {start} to {start + length} of the {self.token_count(split)} in {split}")
-        arrays, ends = self._arrays[split], self._token_totals[split]
+        ends = self._token_totals[split]
         pieces = [np.empty(0, np.int64)]
         index = int(np.searchsorted(ends, start, side="right"))
         while length:
-            array = arrays[index]
+            array = self._array(split, index)
             offset = start - (int(ends[index]) - len(array))
             pieces.append(array[offset : offset + length].astype(np.int64))
             start, length = start + len(pieces[-1]), length - len(pieces[-1])
@@ -175,7 +181,7 @@ class TokenShards:
         """The tokens of one document, without its end of text: a read-only view of the file; IndexError for none."""
         shard, row = self._find_document(split, index)
         ends = self._document_ends(split, shard)
-        return self._arrays[split][shard][ends[row - 1] + 1 if row else 0 : ends[row]]
+        return self._array(split, shard)[ends[row - 1] + 1 if row else 0 : ends[row]]
 
     def documents(self, split: str) -> Iterator[np.ndarray]:
         """Every document of a split in order, as `document` gives it."""
@@ -184,6 +190,13 @@ class TokenShards:
     def document_source(self, split: str, index: int) -> str:
         """The name of the corpus file that a document came from; IndexError for none."""
         return self.shards[split][self._find_document(split, index)[0]]["source"]
+
+    def _verify(self, shard: dict[str, Any], hashes: bool) -> None:
+        size = shard["tokens"] * self._dtype.itemsize
+        verify_file(self.directory / shard["file"], size, shard["sha256"] if hashes else None)
+
+    def _map(self, split: str, shard: int) -> np.ndarray:
+        return np.memmap(self.directory / self.shards[split][shard]["file"], self._dtype, mode="r")
 
     def _running_totals(self, key: str) -> dict[str, np.ndarray]:
         """For each split, how many tokens or documents it has up to the end of each shard."""
@@ -200,7 +213,7 @@ class TokenShards:
     def _document_ends(self, split: str, shard: int) -> np.ndarray:
         """Where the ends of text stand in a shard; those of the shard that was asked for last are kept."""
         if self._known_ends[0] != (split, shard):
-            array = self._arrays[split][shard]
+            array = self._array(split, shard)
             windows = range(0, len(array), WINDOW)
             ends = [np.flatnonzero(array[start : start + WINDOW] == self.eot_id) + start for start in windows]
             self._known_ends = (split, shard), np.concatenate(ends)

@@ -8,7 +8,8 @@ from pydantic import Field
 from tqdm import tqdm
 
 from scratchlm.artifacts import read_json, write_json
-from scratchlm.datasets.instructions import format_prompt
+from scratchlm.datasets.chat_templates import ChatTemplate
+from scratchlm.datasets.prompts import encode_prompt
 from scratchlm.datasets.tokenizers import Tokenizer
 from scratchlm.models.gpt import GPT
 from scratchlm.models.sampling import SamplingConfig, batches_by_length, generate, token_limits
@@ -16,8 +17,9 @@ from scratchlm.models.stop_strings import cut_at_stop
 
 
 class ResponseConfig(SamplingConfig):
-    """How answers are drawn, what ends one beside the end of text, and how many are drawn together."""
+    """Which folder of data/models answers, how, what ends an answer beside the end of text, how many together."""
 
+    model: str
     stop_strings: list[Annotated[str, Field(min_length=1)]]
     batch_size: int = Field(gt=0)
 
@@ -25,6 +27,7 @@ class ResponseConfig(SamplingConfig):
 def respond(
     model: GPT,
     tokenizer: Tokenizer,
+    template: ChatTemplate,
     entries: Sequence[Mapping[str, str]],
     config: ResponseConfig,
     folder: Path | None = None,
@@ -34,7 +37,7 @@ def respond(
     An entry whose prompt fills the context is unanswered: its answer is empty. Seeds go by the position of the entry.
     With a `folder`, each batch of answers is kept there, and not drawn again by the next run.
     """
-    prompts = [tokenizer.encode(format_prompt(entry)) for entry in entries]
+    prompts = [encode_prompt(entry, template, tokenizer) for entry in entries]
     limits = token_limits(model, prompts, config)
     answers = _answer(prompts, limits, model, tokenizer, config, folder)
     rows = []

@@ -68,12 +68,13 @@ def save_model(
         write_manifest(partial)
 
 
-def load_model(directory: Path, dropout: float | None = None) -> GPT | GPTClassifier:
+def load_model(directory: Path, dropout: float | None = None, verify: bool = True) -> GPT | GPTClassifier:
     """Load a model directory after checking its hashes, in evaluation mode; UserError names the file that is wrong.
 
-    `dropout` replaces the one that the model was trained with.
+    `dropout` replaces the one that the model was trained with; `verify` is False where `verify_manifest` was called.
     """
-    verify_manifest(directory)
+    if verify:
+        verify_manifest(directory)
     config = read_config(directory)
     with torch.device("meta"):
         model = GPT(config if dropout is None else config.model_copy(update={"dropout": dropout}))
@@ -84,11 +85,13 @@ def load_model(directory: Path, dropout: float | None = None) -> GPT | GPTClassi
     return model.eval()
 
 
-def load_gpt(directory: Path, dropout: float | None = None) -> GPT:
+def load_gpt(directory: Path, dropout: float | None = None, verify: bool = True) -> GPT:
     """Load a directory as `load_model` does; UserError if it holds a classifier."""
+    if verify:
+        verify_manifest(directory)
     if _read_readout(directory) is not None:
         raise UserError(f"{directory} holds a classifier, a language model is needed; name another model directory.")
-    model = load_model(directory, dropout)
+    model = load_model(directory, dropout, verify=False)
     assert isinstance(model, GPT)
     return model
 

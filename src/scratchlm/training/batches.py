@@ -1,6 +1,6 @@
 """Which examples a step sees: pure functions of (seed, step, micro-batch), so that a resumed run needs no state."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
@@ -12,19 +12,25 @@ from torch.nn.utils.rnn import pad_sequence
 
 from scratchlm.datasets.shards import TokenShards
 from scratchlm.errors import UserError
+from scratchlm.training.permutation import permute
 
+TABLE_WINDOWS = 2**24  # whose order is a table, of 134 MB: 17 billion tokens at 1,024
 IGNORED = -100  # the target that torch's cross_entropy leaves out
 BUCKET_BATCHES = 32  # batches whose examples are sorted by length together: under 2 % of padding, order still random
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One micro-batch on one device; `targets` are next tokens (B, T) with -100 where none, or classes (B,)."""
+    """One micro-batch on one device; `targets` are next tokens (B, T) with -100 where none, or classes (B,).
+
+    `reference` is the log-probability of each row's targets under the model that a preference tuning starts from.
+    """
 
     tokens: torch.Tensor  # (B, T)
     targets: torch.Tensor
     lengths: torch.Tensor  # (B,)
     features: torch.Tensor | None = None  # (B, T, C)
+    reference: torch.Tensor | None = None  # (B,)
 
     @property
     def inputs(self) -> torch.Tensor:
@@ -33,8 +39,8 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        features = None if self.features is None else self.features.to(device)
-        return Batch(self.tokens.to(device), self.targets.to(device), self.lengths.to(device), features)
+        tensors = (self.tokens, self.targets, self.lengths, self.features, self.reference)
+        return Batch(*(None if tensor is None else tensor.to(device) for tensor in tensors))  # pyright: ignore
 
 
 class Batches(Protocol):
@@ -91,13 +97,17 @@ class TokenBatches:
     def _window(self, index: int) -> np.ndarray:
         epoch, position = divmod(index, self.windows)
         offset, order = _epoch_order(self.seed, epoch, self.windows, self.seq_len)
-        return self.shards.read("train", offset + int(order[position]) * self.seq_len, self.seq_len + 1)
+        return self.shards.read("train", offset + order(position) * self.seq_len, self.seq_len + 1)
 
 
 @lru_cache(maxsize=2)
-def _epoch_order(seed: int, epoch: int, windows: int, seq_len: int) -> tuple[int, np.ndarray]:
+def _epoch_order(seed: int, epoch: int, windows: int, seq_len: int) -> tuple[int, Callable[[int], int]]:
+    """The offset of an epoch, and its permutation: a table of up to 2^24 windows, computed place by place for more."""
     random = np.random.default_rng([seed, epoch])
-    return int(random.integers(seq_len)), random.permutation(windows)
+    offset = int(random.integers(seq_len))
+    if windows > TABLE_WINDOWS:
+        return offset, partial(permute, count=windows, key=int(random.integers(2**64, dtype=np.uint64)))
+    return offset, random.permutation(windows).item
 
 
 @dataclass(frozen=True)
