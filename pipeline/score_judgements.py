@@ -1,12 +1,16 @@
-"""Read the judge's replies as scores: mean with interval, bounds for what could not be read, what attacks gained."""
+"""Read the judge's replies as scores: mean with interval, bounds for what could not be read, what attacks gained.
+
+Of more than 1,000 answers the table of items holds 1,000, spread evenly from the worst to the best.
+"""
 
 from pathlib import Path
 
 from pydantic import Field
 
-from scratchlm.artifacts import verify_sha256, write_csv, write_json
+from scratchlm.artifacts import PLOT_ROWS, evenly_spaced, verify_sha256, write_csv, write_json
 from scratchlm.judging.answers import read_answers, read_hostile, read_replies
 from scratchlm.judging.chrf import chrf
+from scratchlm.judging.judged_items import ITEM_COLUMNS, judged_items
 from scratchlm.judging.reading import read_score, read_scores
 from scratchlm.judging.scores import histogram, item_score, rank_agreement, summarize_attacks, summarize_scores
 from scratchlm.params import Schema, read_params
@@ -17,6 +21,7 @@ REPLIES = Path("data/judgements/replies.jsonl")
 HOSTILE = Path("data/judgements/hostile.jsonl")
 METRICS = Path("metrics/score_judgements.json")
 HISTOGRAM = Path("metrics/plots/score_judgements_histogram.csv")
+ITEMS = Path("metrics/plots/score_judgements_items.csv")
 
 
 class Params(Schema):
@@ -41,6 +46,10 @@ def main() -> None:
     attacks = summarize_attacks([{**row, "score": read_score(row)} for row in read_hostile(HOSTILE)])
     print("{attacks} hostile answers, of which {attack_success_rate:.0%} raised their score".format(**attacks))
     write_csv(HISTOGRAM, histogram(scores), ["score_from", "score_to", "count"])
+    items = judged_items(answers, scores)
+    if len(items) > PLOT_ROWS:
+        items = evenly_spaced(sorted(items, key=lambda item: item["score"]), PLOT_ROWS)
+    write_csv(ITEMS, items, ITEM_COLUMNS)
     write_json(METRICS, metrics | {name: value for name, value in agreement.items() if value is not None} | attacks)
 
 

@@ -1,17 +1,11 @@
-"""Judges end to end: a local model, a stub server, and `transformers serve` with a model of ours."""
+"""Judges end to end: a local model, a stub server."""
 
 import json
 import math
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import tenacity
 import torch
@@ -49,7 +43,6 @@ ITEMS = [
     }
     for n in range(12)
 ]
-CHAT_TEMPLATE = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}assistant>"
 
 
 def server_judge(server: ChatServer, capabilities: Capabilities = PLAIN, **settings: Any) -> ServerJudge:
@@ -301,52 +294,3 @@ def test_the_parameters_choose_the_judge(tmp_path: Path, server: ChatServer, sto
         server.answers = [said(backend, "SCORE: 3")]
         judge = make_judge(JudgeConfig.model_construct(backend=backend, **settings), SCALE, tmp_path, store)
         assert isinstance(judge, LocalJudge if backend == "local" else ServerJudge)
-
-
-@pytest.fixture
-def transformers_serve(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """Base URL and model name of `transformers serve`, whose model replies "SCORE: 70" to everything."""
-    tokenizer = write_byte_tokenizer(tmp_path / "tokenizer")
-    model = teach(tiny_gpt(), [*tokenizer.encode(">SCORE: 70"), tokenizer.eot_id])
-    directory = save_tiny_model(tmp_path / "judge", model, chat_template=CHAT_TEMPLATE)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [Path(sys.executable).with_name("transformers"), "serve", directory, "--host", "127.0.0.1"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "huggingface")}
-    with (
-        (tmp_path / "serve.log").open("w+") as log,
-        subprocess.Popen([*command, "--port", str(port)], env=environment, stdout=log, stderr=log) as process,
-    ):
-        try:
-            wait_until_healthy(process, port, tmp_path / "serve.log")
-            yield f"http://127.0.0.1:{port}/v1", str(directory)
-        finally:
-            process.terminate()
-
-
-def wait_until_healthy(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    pytest.fail(f"transformers serve did not start: {log.read_text()[-2000:]}")
-
-
-def test_a_model_of_ours_behind_transformers_serve_judges(
-    transformers_serve: tuple[str, str], store: VerdictStore, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    base_url, model = transformers_serve
-    judge = make_server_judge(server_config(base_url, model=model), POINTS, store)
-    rows = judge_items(judge, ITEMS, store)
-    found = [(row["status"], row["replies"], read_score(row)) for row in rows]
-    assert found == 12 * [("ok", [{"content": "SCORE: 70"}], 70)]
-    assert {tuple(row["honoured"]) for row in rows} == {
-        ()
-    }  # it accepts schema and seed, and the text shows it ignores them
-    assert {row["model"] for row in rows} == {f"{model}@main"}
-    assert all(row["completion_tokens"] in (9, 10) and row["prompt_tokens"] > 500 for row in rows)

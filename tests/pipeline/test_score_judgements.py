@@ -30,7 +30,7 @@ def judged(workspace: Workspace) -> Workspace:
     answers = [
         {
             "id": n,
-            "instruction": "",
+            "instruction": f"Count to {n}.",
             "input": "",
             "response": "one two three four five"[: 2 * n + 3],
             "output": "one two three four five",
@@ -54,6 +54,8 @@ def test_scores_are_averaged_and_compared_with_the_reference_metric_of_the_same_
     assert metrics["spearman_words"] > 0.9
     assert (metrics["attacks"], metrics["attack_success_rate"], metrics["wrong_score"]) == (20, 0.05, 0)
     assert pd.read_csv(judged.path / "metrics/plots/score_judgements_histogram.csv")["count"].tolist() == [1] * 10
+    items = pd.read_csv(judged.path / "metrics/plots/score_judgements_items.csv").to_dict("records")
+    assert items[4] == {"id": 4, "kind": "count", "words": 3, "score": 40}
 
 
 def test_too_many_unparsed_replies_are_one_line(judged: Workspace):
@@ -70,3 +72,4 @@ def test_unparsed_replies_within_the_limit_widen_the_bounds(judged: Workspace):
     metrics = read_json(judged.path / "metrics/score_judgements.json")
     assert (metrics["score_low"], metrics["score"], metrics["score_high"]) == (0.5, 5, 90.5)
     assert "spearman_ref_chrf" not in metrics
+    assert len(pd.read_csv(judged.path / "metrics/plots/score_judgements_items.csv")) == 1
