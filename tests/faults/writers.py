@@ -91,6 +91,7 @@ def prepare_checkpoint(folder: Path) -> None:
     (folder / DATA).mkdir(parents=True)
     copy_vocabulary(pretrained, folder / DATA)
     write_gpt2(model.config, ((name, tensor.numpy()) for name, tensor in model.state_dict().items()), folder / DATA)
+    write_manifest(folder / DATA)
 
 
 def prepare_instruct(folder: Path) -> None:
