@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import scratchlm.training.loop
-from scratchlm.artifacts import sha256_directory, write_jsonl
+from scratchlm.artifacts import sha256_directory, write_jsonl, write_manifest
 from tests.faults.kills import newest_step, steps_run
 from tests.faults.result import Result
 from tests.faults.writers import LOG, PRETRAIN, Running, Writer, prepare_shards, results
@@ -38,6 +38,7 @@ def prepare_instructions(folder: Path) -> None:
     for name, count in {"train": EXAMPLES, "val": 2}.items():
         entries = [{"instruction": "Add.", "input": "", "output": "1" * (n % 5 + 1)} for n in range(count)]
         write_jsonl(folder / f"data/instructions/{name}.jsonl", entries)
+    write_manifest(folder / "data/instructions")
 
 
 def stop_everywhere(writer: Writer, steps: int, folder: Path) -> Result:

@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from scratchlm.artifacts import sha256_directory, write_jsonl
+from scratchlm.artifacts import sha256_directory, write_jsonl, write_manifest
 from scratchlm.models.gpt2_checkpoint import copy_vocabulary, write_gpt2
 from scratchlm.stages import run_stage
 from tests.corpora import write_byte_tokenizer, write_corpus, write_shards
@@ -91,12 +91,14 @@ def prepare_checkpoint(folder: Path) -> None:
     (folder / DATA).mkdir(parents=True)
     copy_vocabulary(pretrained, folder / DATA)
     write_gpt2(model.config, ((name, tensor.numpy()) for name, tensor in model.state_dict().items()), folder / DATA)
+    write_manifest(folder / DATA)
 
 
 def prepare_instruct(folder: Path) -> None:
     save_tiny_model(folder / "data/models/instruct", tiny_gpt(context_length=320))
     entries = [{"instruction": f"Say {n}.", "input": "", "output": f"{n}"} for n in range(16)]
     write_jsonl(folder / "data/instructions/test.jsonl", entries)
+    write_manifest(folder / "data/instructions")
 
 
 TRAINING = Writer("checkpoints while a model trains, and the model", "pretrain", prepare_shards, params=PRETRAIN)
