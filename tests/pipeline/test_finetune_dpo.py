@@ -56,13 +56,11 @@ def test_it_writes_a_model_that_prefers_and_that_answers_in_the_prompt_of_its_ba
     assert read_prompt(MODEL).source == TEMPLATES["phi3"]
     own, *_ = read_lineage(MODEL / "README.md")
     assert own["read"].keys() == {str(BASE), "data/preferences"}
-    columns = [
-        Path(f"metrics/plots/finetune_dpo_dpo_{curve}.csv").read_text().splitlines()[0].split(",")
-        for curve in ("loss", "rewards")
-    ]
-    assert {"step", "train_loss", "val_loss"} <= set(columns[0])
-    names = ("accuracy", "margin")
-    assert {"step", "val_chosen_reward", *(f"val_reward_{name}" for name in names)} <= set(columns[1])
+    losses, rewards = (
+        Path(f"metrics/plots/finetune_dpo_dpo_{curve}.csv").read_text().splitlines()[0] for curve in ("loss", "rewards")
+    )
+    assert all(f'"{name}"' in losses for name in ("step", "train_loss", "val_loss"))
+    assert all(f'"{name}"' in rewards for name in ("step", "val_reward_accuracy", "val_reward_margin"))
     samples = read_jsonl(Path("data/samples/finetune_dpo_dpo.jsonl"))
     assert samples[0]["prompt"] == "<|user|>\nSay 16.\n<|assistant|>\n"
 
