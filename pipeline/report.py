@@ -31,7 +31,7 @@ SAMPLED = ("pretrain", "finetune_instruct")
 
 
 def main() -> None:
-    for path in (PREDICTIONS, RESPONSES):
+    for path in (PREDICTIONS, RESPONSES, REPLIES):
         verify_sha256(path)
     metrics = {stage: read_json(METRICS / f"{stage}.json") for stage in report.STAGES}
     tables = {name: report.read_table(PLOTS / f"{name}.csv", columns) for name, columns in TABLES.items()}

@@ -229,11 +229,13 @@ def write_run(folder: Path) -> set[str]:
     for name, steps in cards.items():
         write_text(folder / name, f"---\n{yaml.safe_dump({'lineage': steps})}---\n# A model\n")
     write_sealed(folder / corpus, {"files": CORPUS})
-    for name in ("data/predictions/classifier.csv", "data/responses/test.jsonl"):
+    recorded = ("data/predictions/classifier.csv", "data/responses/test.jsonl", "data/judgements/replies.jsonl")
+    for name in recorded:
         write_sha256(folder / name)
     write_bytes(folder / figure, figure_png(temperature_figure("Return the", NEXT_TOKENS)))
     write_text(folder / SAMPLE, (ROOT / SAMPLE).read_text())
-    return {*tables, *texts, *metrics, *cards, corpus, figure, SAMPLE}
+    records = {f"{name}.sha256" for name in recorded}
+    return {*tables, *texts, *metrics, *cards, *records, corpus, figure, SAMPLE}
 
 
 def predictions_frame() -> pd.DataFrame:
