@@ -17,7 +17,8 @@ from safetensors.numpy import load_file
 from benchmarks.instruct_contestants import BOOK, CONTEXT_LENGTH, TEST_ENTRIES, TRAIN_ENTRIES, book_config, random_gpt
 from benchmarks.side_by_side import ROOT, Figures
 from scratchlm.artifacts import write_json
-from scratchlm.datasets.instructions import format_prompt, read_instructions
+from scratchlm.datasets.instructions import read_instructions
+from scratchlm.datasets.prompts import format_prompt
 from scratchlm.datasets.tokenizer_building import write_tokenizer
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.judging.responses import ResponseConfig

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from benchmarks.side_by_side import ROOT, Figures
 from scratchlm.datasets.instructions import read_instructions
+from scratchlm.datasets.prompts import alpaca
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.gpt import GPT, GPTConfig
 from scratchlm.params import read_yaml
@@ -68,7 +69,8 @@ def run_ours(settings: argparse.Namespace) -> Figures:
     entries = read_instructions(Path(settings.data))
     splits = {"train": entries[:TRAIN_ENTRIES] * settings.repeat, "val": entries[TRAIN_ENTRIES + TEST_ENTRIES :]}
     config = _config(settings.precision)
-    tuning = InstructionTuning(config, random_gpt(settings.shape), load_tokenizer(Path(settings.tokenizer)), splits)
+    tokenizer = load_tokenizer(Path(settings.tokenizer))
+    tuning = InstructionTuning(config, random_gpt(settings.shape), alpaca(), tokenizer, splits)
     all_steps = EPOCHS * tuning.batches.steps_per_epoch
     all_batches = [tuning.batches.micro_batch(step, 0) for step in range(all_steps)]
     batches, ends = TimedBatches(tuning.batches), []

@@ -17,18 +17,21 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from benchmarks.side_by_side import ROOT, Contestant, growth_exponent, run, run_in_turn, table
 from scratchlm.artifacts import read_json
-from scratchlm.judging.config import ServerConfig
+from scratchlm.judging.config import OpenAIConfig
 from scratchlm.judging.judge import judge_items
-from scratchlm.judging.rubric import POINTS
-from scratchlm.judging.server_judge import ServerJudge
+from scratchlm.judging.reply_form import reply_request
+from scratchlm.judging.rubric import read_rubric
+from scratchlm.judging.server_judge import make_server_judge
 from scratchlm.judging.verdicts import VerdictStore
 
 SAMPLE = ROOT / "data/sample/instructions.json"
+RUBRIC = ROOT / "rubrics/points-100.yaml"
 REPLY = "zyxwvutsrqponmlkjihgfedcba\nSCORE: 70"  # no token twice: a model can learn it by heart
 VOCAB_SIZE = 1_000
 SHAPE = {"n_layer": 6, "n_head": 8, "n_embd": 512, "context_length": 1_024}
@@ -49,9 +52,17 @@ def judge(base_url: str, model: str, answers: int, concurrency: int) -> None:
     entries = read_json(SAMPLE)
     chosen = [entries[number % len(entries)] for number in range(answers)]
     items = [{"id": n, **entry, "response": f"{n}. {entry['output']}"} for n, entry in enumerate(chosen)]
-    settings = {"temperature": 0.0, "max_tokens": 64, "max_attempts": 5, "max_concurrency": concurrency}
-    judges = ServerJudge(ServerConfig(base_url=base_url, model=model, **settings))
+    settings: dict[str, Any] = {
+        "temperature": 0.0,
+        "max_tokens": 64,
+        "max_attempts": 5,
+        "logprobs": False,
+        "samples": 1,
+    }
+    settings |= {"max_concurrency": concurrency, "skip_verbatim": False, "prices": None, "max_cost": None}
+    config = OpenAIConfig(base_url=base_url, model=model, **settings)
     with tempfile.TemporaryDirectory() as folder, VerdictStore(Path(folder) / "verdicts.sqlite") as store:
+        judges = make_server_judge(config, read_rubric(RUBRIC), store)
         start = time.perf_counter()
         rows = judge_items(judges, items, store)
         seconds = time.perf_counter() - start
@@ -101,7 +112,9 @@ def write_model(folder: Path) -> Path:
     from tests.tiny_model import teach
 
     tokenizer_folder, model_folder = folder / "tokenizer", folder / "model"
-    prompts = [POINTS.prompt({**entry, "response": entry["output"]}) for entry in read_json(SAMPLE)]
+    rubric = read_rubric(RUBRIC)
+    request = reply_request(rubric.maximum)
+    prompts = [rubric.fill({**entry, "response": entry["output"]}, request) for entry in read_json(SAMPLE)]
     tokenizer_folder.mkdir()
     write_tokenizer(tokenizer_folder, "bpe", prompts, VOCAB_SIZE)
     tokenizer = load_tokenizer(tokenizer_folder)

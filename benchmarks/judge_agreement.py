@@ -1,12 +1,12 @@
-"""How well reference metrics, or the judge of params.yaml, agree with GPT-4: `python -m benchmarks.judge_agreement`.
+"""How well reference metrics, or any configured judge, agree with GPT-4: `python -m benchmarks.judge_agreement`.
 
 The book publishes the answers of two models to 100 instructions, with GPT-4's scores and those of Llama 3 8B
 (`--data`: ch07/03_model-evaluation of rasbt/LLMs-from-scratch). Answers that are the reference, capitals and
-punctuation aside, everybody gives full marks: so the agreement on the others is printed too.
+punctuation aside, everybody gives full marks: so the agreement on the others is printed too. `--judge` asks the judge
+of params.yaml, or of another file of parameters; its verdicts are kept with those of the pipeline.
 """
 
 import argparse
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,15 @@ from scipy import stats
 from benchmarks.side_by_side import ROOT
 from scratchlm.artifacts import read_json
 from scratchlm.judging.config import JudgeConfig
+from scratchlm.judging.cost import check_cost
 from scratchlm.judging.judge import judge_items, make_judge
-from scratchlm.judging.reading import read_score
+from scratchlm.judging.reading import read_scores
 from scratchlm.judging.reference import normalise, score_answer
+from scratchlm.judging.rubric import read_rubric
+from scratchlm.judging.scores import item_score
 from scratchlm.judging.verdicts import VerdictStore
 from scratchlm.params import PARAMS, read_params
+from scratchlm.workspace import work_root
 
 MODELS = (1, 2)
 METRICS = {"ref_chrf": "chrF++", "ref_rouge_l": "ROUGE-L", "ref_exact_match": "exact match"}
@@ -70,11 +74,15 @@ def align(scores: Sequence[float], yardstick: Sequence[float]) -> Scores:
     return [*scores[:place], None, *scores[place:]]
 
 
-def judge(items: Sequence[dict[str, Any]]) -> Scores:
-    """The scores of the judge of params.yaml; a server's verdicts are not kept."""
-    config = read_params("judge_responses", JudgeConfig, ROOT / PARAMS)
-    with tempfile.TemporaryDirectory() as folder, VerdictStore(Path(folder) / "verdicts.sqlite") as store:
-        return [read_score(row) for row in judge_items(make_judge(config, ROOT / "data/models"), items, store)]
+def judge(items: Sequence[dict[str, Any]], params: Path) -> Scores:
+    """The scores of a configured judge, item by item: the mean of its samples, None where none could be read."""
+    config = read_params("judge_responses", JudgeConfig, params)
+    rubric = read_rubric(ROOT / config.rubric)
+    with VerdictStore(work_root() / "verdicts.sqlite") as store:
+        check_cost(config, rubric, items, store)
+        reader = make_judge(config, rubric, ROOT / "data/models", store)
+        samples = read_scores(judge_items(reader, items, store, reader.samples))
+    return [item_score(samples[item["id"]]) for item in items]
 
 
 def agreement_row(name: str, scores: Scores, yardstick: Scores, kept: Sequence[bool]) -> str:
@@ -93,7 +101,9 @@ def tables(answers: Answers, judged: Scores | None) -> Iterator[str]:
     columns: dict[str, Scores] = {"Llama 3 8B, as published": answers.llama3}
     columns |= {name: [row[key] for row in scored] for key, name in METRICS.items()}
     if judged is not None:
-        columns["the judge of params.yaml"] = judged
+        columns["the configured judge"] = judged
+        yield f"The configured judge: {judged.count(None)} of {len(judged)} answers unparsed, left out of all rows."
+        yield ""
     scored_by_all = [None not in row for row in zip(answers.gpt4, *columns.values(), strict=True)]
     differs = [normalise(item["response"]) != normalise(item["output"]) for item in answers.items]
     not_verbatim = [all(both) for both in zip(scored_by_all, differs, strict=True)]
@@ -107,10 +117,11 @@ def tables(answers: Answers, judged: Scores | None) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the folder of eval-example-data.json and scores/")
-    parser.add_argument("--judge", action="store_true", help="ask the judge of params.yaml too")
+    parser.add_argument("--judge", action="store_true", help="ask the configured judge too")
+    parser.add_argument("--params", type=Path, default=ROOT / PARAMS, help="the file that configures it")
     options = parser.parse_args()
     answers = read_answers(options.data)
-    for line in tables(answers, judge(answers.items) if options.judge else None):
+    for line in tables(answers, judge(answers.items, options.params) if options.judge else None):
         print(line)
 
 

@@ -23,7 +23,7 @@ import yaml
 
 from benchmarks.limits import measure_limits, print_limits
 from benchmarks.side_by_side import ROOT, Contestant, Figures, growth_exponent, run, run_in_turn, table
-from scratchlm.artifacts import MANIFEST, link_file, read_json, sha256_file, write_json
+from scratchlm.artifacts import MANIFEST, link_file, read_json, sha256_file, write_sealed
 from scratchlm.datasets.documents import read_documents
 from scratchlm.datasets.download import Download, fetch_all
 from scratchlm.datasets.shards import TokenShards
@@ -54,7 +54,7 @@ def write_project(folder: Path, files: Sequence[Path], engine: str) -> Path:
         link_file(file.resolve(), corpus / file.name)
         size, sha256 = file.stat().st_size, sha256_file(file)
         entries.append({"name": file.name, "url": file.name, "bytes": size, "sha256": sha256, "licence": ""})
-    write_json(corpus / MANIFEST, {"files": entries})
+    write_sealed(corpus / MANIFEST, {"files": entries})
     (folder / "data/tokenizer").mkdir()
     write_tokenizer(folder / "data/tokenizer", "gpt2", [], 0)
     params = {**read_yaml(ROOT / "recipes/sample.yaml")["shard_corpus"], "engine": engine}

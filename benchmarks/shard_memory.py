@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 
 from benchmarks.side_by_side import ROOT, Figures, growth_exponent
-from scratchlm.artifacts import MANIFEST, read_json, sha256_file, write_json
+from scratchlm.artifacts import MANIFEST, read_json, sha256_file, write_sealed
 from scratchlm.datasets.tokenizer_building import write_tokenizer
 from scratchlm.params import read_yaml
 
@@ -104,7 +104,7 @@ def prepare(corpus_index: int, sizes: tuple[int, int, int], project: Path) -> No
         {"name": path.name, "url": path.name, "bytes": path.stat().st_size, "sha256": sha256_file(path), "licence": ""}
         for path in sorted(folder.iterdir())
     ]
-    write_json(folder / MANIFEST, {"files": files})
+    write_sealed(folder / MANIFEST, {"files": files})
     (project / "data/tokenizer").mkdir()
     write_tokenizer(project / "data/tokenizer", "bpe", [Words().text(200_000)], VOCAB_SIZE)
     params = read_yaml(ROOT / "recipes/sample.yaml")["shard_corpus"] | corpus.params

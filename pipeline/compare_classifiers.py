@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import write_json
+from scratchlm.artifacts import verify_sha256, write_json
 from scratchlm.datasets.sms_spam import read_split
 from scratchlm.stages import run_stage
 from scratchlm.training.scores import accuracy_difference
@@ -15,6 +15,8 @@ COLUMNS = ("label", "predicted", "text")
 
 
 def main() -> None:
+    for path in (OURS, TFIDF, ZERO_SHOT):
+        verify_sha256(path)
     ours, metrics = read_split(OURS, COLUMNS), {}
     for name, path in {"tfidf": TFIDF, "zero_shot": ZERO_SHOT}.items():
         difference = accuracy_difference(ours, read_split(path, COLUMNS))

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from scratchlm.artifacts import sha256_directory, sha256_json, write_json, write_jsonl, write_plot
+from scratchlm.artifacts import sha256_json, verify_manifest, write_json, write_jsonl, write_plot
 from scratchlm.datasets.shards import TokenShards
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.lora import save_with_adapter
@@ -31,13 +31,13 @@ def main() -> Mapping[str, float]:
     name = matrix_item("continue_pretraining.names", config.names)
     base, tokens = MODELS / config.base, DATA / config.tokens
     shards = TokenShards(tokens)
-    model, tokenizer = load_gpt(base, config.dropout), load_tokenizer(base)
+    lineage = {str(base): sha256_json(verify_manifest(base)), str(tokens): sha256_json(shards.manifest)}
+    model, tokenizer = load_gpt(base, config.dropout, verify=False), load_tokenizer(base)
     if config.weights == "random":
         model.init_weights(config.seed)
     model.to(pick_device())
     shards.check_tokenizer(tokenizer, base)
     check_length(config.seq_len, "continue_pretraining.seq_len", model, config.base)
-    lineage = {str(base): sha256_json(sha256_directory(base)), str(tokens): sha256_json(shards.manifest)}
     with work_folder("continue_pretraining", {"params": config.model_dump(), **lineage}) as folder:
         parameters, before = model.num_parameters(), evaluate_tokens(model, shards, "val", config.seq_len)
         progress, speed = continue_pretraining(config, model, tokenizer, shards, folder)

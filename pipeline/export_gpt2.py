@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from scratchlm.artifacts import atomic_directory, write_json
+from scratchlm.artifacts import atomic_directory, write_json, write_manifest
 from scratchlm.models.gpt2_checkpoint import copy_vocabulary, write_gpt2
 from scratchlm.models.storage import load_gpt
 from scratchlm.params import Schema, read_params
@@ -27,6 +27,7 @@ def main() -> None:
     with atomic_directory(checkpoint) as partial:
         copy_vocabulary(MODEL, partial)
         write_gpt2(model.config, ((name, tensor.numpy()) for name, tensor in model.state_dict().items()), partial)
+        write_manifest(partial)
     metrics = {
         "tensors": len(list(model.parameters())),
         "parameters": model.num_parameters(),

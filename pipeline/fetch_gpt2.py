@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from scratchlm.artifacts import MANIFEST, atomic_directory, link_file, read_json, write_json, write_manifest
+from scratchlm.artifacts import atomic_directory, has_sha256, link_file, write_json, write_manifest
 from scratchlm.datasets.download import Download, fetch_all
 from scratchlm.datasets.sources import GPT2_CHECKPOINTS, GPT2_FILES
 from scratchlm.errors import UserError
@@ -33,14 +33,16 @@ def main() -> None:
                 link_file(work / name, partial / name)
             write_manifest(partial)
         remove_files(work)
-    files = read_json(CHECKPOINTS / size / MANIFEST)["files"]
-    metrics = {"files": len(files), "bytes": sum(file["bytes"] for file in files.values())}
+    metrics = {
+        "files": len(GPT2_FILES),
+        "bytes": sum((CHECKPOINTS / size / name).stat().st_size for name in GPT2_FILES),
+    }
     write_json(METRICS / f"fetch_gpt2_{size}.json", metrics)
 
 
 def fetch_files(size: str, work: Path) -> None:
     """Fetch the files that an earlier run has not left there; those that do not fit together are not left there."""
-    missing = [source for source in GPT2_CHECKPOINTS[size].values() if not (work / source.name).exists()]
+    missing = [source for source in GPT2_CHECKPOINTS[size].values() if not _is_there(work / source.name, source.sha256)]
     downloads = [Download(source.urls, source.sha256, work / source.name) for source in missing]
     fetch_all(downloads, offline="scratchlm recipe sample")
     try:
@@ -48,6 +50,11 @@ def fetch_files(size: str, work: Path) -> None:
     except UserError:
         remove_files(work)
         raise
+
+
+def _is_there(file: Path, sha256: str | None) -> bool:
+    """Whether an earlier run fetched a file; if one without a hash is whole, the check of the values tells."""
+    return has_sha256(file, sha256) if sha256 else file.exists()
 
 
 def remove_files(work: Path) -> None:

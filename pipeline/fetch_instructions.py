@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import write_json
+from scratchlm.artifacts import write_json, write_sha256
 from scratchlm.datasets.download import fetch
 from scratchlm.datasets.sources import INSTRUCTIONS, FileSource, find_source
 from scratchlm.params import Schema, read_params
@@ -21,6 +21,7 @@ class Params(Schema):
 def main() -> None:
     source = find_source(INSTRUCTIONS, read_params("fetch_instructions", Params).source)
     sha256 = fetch(source.urls, source.sha256, RAW, offline="fetch_instructions.source: sample")
+    write_sha256(RAW)
     write_json(METRICS, {"source_sha256": sha256, "bytes": RAW.stat().st_size})
 
 

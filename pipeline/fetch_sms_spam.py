@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scratchlm.artifacts import write_json
+from scratchlm.artifacts import write_json, write_sha256
 from scratchlm.datasets.download import fetch
 from scratchlm.datasets.sms_spam_reading import extract_sms_spam
 from scratchlm.datasets.sources import SMS_SPAM, FileSource, find_source
@@ -26,6 +26,7 @@ def main() -> None:
         download = Path(folder) / "download"
         sha256 = fetch(source.urls, source.sha256, download, offline="fetch_sms_spam.source: sample")
         extract_sms_spam(download, RAW)
+    write_sha256(RAW)
     write_json(METRICS, {"source_sha256": sha256, "bytes": RAW.stat().st_size})
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from scratchlm.artifacts import sha256_directory, sha256_json, write_csv, write_json, write_plot
+from scratchlm.artifacts import sha256_json, verify_manifest, write_csv, write_json, write_plot, write_sha256
 from scratchlm.datasets.sms_spam import read_classes, read_splits
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.lora import save_with_adapter
@@ -29,9 +29,10 @@ METRICS = Path("metrics/finetune_classifier.json")
 
 def main() -> Mapping[str, float]:
     config = read_params("finetune_classifier", ClassificationConfig)
-    base, classes, splits = MODELS / config.base, read_classes(MESSAGES), read_splits(MESSAGES)
-    load_base, tokenizer = partial(load_gpt, base, config.dropout), load_tokenizer(base)
-    lineage = {str(path): sha256_json(sha256_directory(path)) for path in (base, MESSAGES)}
+    base = MODELS / config.base
+    lineage = {str(path): sha256_json(verify_manifest(path)) for path in (base, MESSAGES)}
+    classes, splits = read_classes(MESSAGES), read_splits(MESSAGES)
+    load_base, tokenizer = partial(load_gpt, base, config.dropout, verify=False), load_tokenizer(base)
     with work_folder("finetune_classifier", {"params": config.model_dump(), **lineage}) as folder:
         kept, metrics = train_seeds(load_base, tokenizer, classes, config, splits, folder)
         title, task = f"A classifier of messages: {', '.join(classes)}", "text-classification"
@@ -43,6 +44,7 @@ def main() -> Mapping[str, float]:
         predictions = prediction_rows(splits["test"], kept.probabilities["test"], classes)
         reliability = reliability_rows(splits["test"], kept.probabilities["test"], classes)
         write_csv(PREDICTIONS, predictions, list(predictions[0]))
+        write_sha256(PREDICTIONS)
         write_plot(CONFUSION, predictions, ["label", "predicted"])
         write_plot(RELIABILITY, reliability, list(reliability[0]))
         write_plot(CURVE, kept.progress.rows, list(kept.progress.rows[0]))

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from scratchlm.artifacts import sha256_directory, sha256_json, write_json, write_jsonl, write_plot
-from scratchlm.datasets.instructions import CHAT_TEMPLATE, read_instructions
+from scratchlm.artifacts import sha256_json, verify_manifest, write_json, write_jsonl, write_plot
+from scratchlm.datasets.instructions import read_instructions
+from scratchlm.datasets.prompts import choose_prompt
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.lora import save_with_adapter
 from scratchlm.models.storage import load_gpt
@@ -25,15 +26,17 @@ METRICS = Path("metrics/finetune_instruct.json")
 def main() -> Mapping[str, float]:
     config = read_params("finetune_instruct", InstructionConfig)
     base = MODELS / config.base
+    lineage = {str(path): sha256_json(verify_manifest(path)) for path in (base, INSTRUCTIONS)}
     splits = {name: read_instructions(INSTRUCTIONS / f"{name}.jsonl") for name in ("train", "val")}
-    lineage = {str(path): sha256_json(sha256_directory(path)) for path in (base, INSTRUCTIONS)}
-    tuning = InstructionTuning(config, load_gpt(base, config.dropout), load_tokenizer(base), splits)
+    template = choose_prompt(config.prompt, base)
+    model, tokenizer = load_gpt(base, config.dropout, verify=False), load_tokenizer(base)
+    tuning = InstructionTuning(config, model, template, tokenizer, splits)
     with work_folder("finetune_instruct", {"params": config.model_dump(), **lineage}) as folder:
         progress, speed = tuning.fit(folder)
         metrics = progress.summary() | tuning.counts
         title, task, reads = "A model that answers", "text-generation", tuning.model.config.context_length
         card = model_card(title, "finetune_instruct", config, metrics, lineage, task, reads)
-        saving = {"tokenizer": base, "card": card, "chat_template": CHAT_TEMPLATE}
+        saving = {"tokenizer": base, "card": card, "chat_template": template.source}
         save_with_adapter(tuning.model, MODEL, str(base), **saving)
         write_jsonl(SAMPLES, progress.samples)
         write_plot(CURVE, progress.rows, list(progress.rows[0]))

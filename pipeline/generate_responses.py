@@ -1,17 +1,27 @@
-"""Let the instruction-tuned model answer the test set; a prompt that fills the context gets an empty answer."""
+"""Let an instruction-tuned model answer the test set; a prompt that fills the context gets an empty answer."""
 
 from pathlib import Path
 
-from scratchlm.artifacts import write_json, write_jsonl
+from scratchlm.artifacts import (
+    sha256_directory,
+    sha256_file,
+    sha256_json,
+    verify_manifest,
+    write_json,
+    write_jsonl,
+    write_sha256,
+)
 from scratchlm.datasets.instructions import read_instructions
+from scratchlm.datasets.prompts import read_prompt
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.judging.responses import ResponseConfig, respond
 from scratchlm.models.storage import load_gpt
 from scratchlm.params import read_params
 from scratchlm.stages import run_stage
 from scratchlm.training.device import pick_device
+from scratchlm.workspace import work_folder
 
-MODEL = Path("data/models/instruct")
+MODELS = Path("data/models")
 TEST = Path("data/instructions/test.jsonl")
 RESPONSES = Path("data/responses/test.jsonl")
 METRICS = Path("metrics/generate_responses.json")
@@ -19,10 +29,15 @@ METRICS = Path("metrics/generate_responses.json")
 
 def main() -> None:
     config = read_params("generate_responses", ResponseConfig)
-    model, tokenizer = load_gpt(MODEL).to(pick_device()), load_tokenizer(MODEL)
-    responses, counts = respond(model, tokenizer, read_instructions(TEST), config)
-    write_jsonl(RESPONSES, responses)
-    write_json(METRICS, counts)
+    directory = MODELS / config.model
+    verify_manifest(TEST.parent)
+    model, tokenizer, prompt = load_gpt(directory).to(pick_device()), load_tokenizer(directory), read_prompt(directory)
+    inputs = {"model": sha256_json(sha256_directory(directory)), "test": sha256_file(TEST)}
+    with work_folder("generate_responses", {"params": config.model_dump(), **inputs}) as folder:
+        responses, counts = respond(model, tokenizer, prompt, read_instructions(TEST), config, folder)
+        write_jsonl(RESPONSES, responses)
+        write_sha256(RESPONSES)
+        write_json(METRICS, counts)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import write_csv, write_json
+from scratchlm.artifacts import verify_sha256, write_csv, write_json
 from scratchlm.datasets.sms_spam import SplitConfig, class_balance, length_histogram, split_sms_spam, write_sms_spam
 from scratchlm.datasets.sms_spam_reading import ReadConfig, read_sms_spam
 from scratchlm.params import read_params
@@ -21,6 +21,7 @@ class Params(ReadConfig, SplitConfig):
 
 def main() -> None:
     params = read_params("prepare_sms_spam", Params)
+    verify_sha256(RAW)
     messages = read_sms_spam(RAW, params)
     frames, counts = split_sms_spam(messages, params.labels, params)
     write_sms_spam(SPLITS, frames, params.labels)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from scratchlm.artifacts import sha256_json, write_json, write_jsonl, write_plot
+from scratchlm.artifacts import sha256_json, verify_manifest, write_json, write_jsonl, write_plot
 from scratchlm.datasets.shards import TokenShards
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.storage import save_model
@@ -24,6 +24,7 @@ METRICS = Path("metrics/pretrain.json")
 
 def main() -> Mapping[str, float]:
     config = read_params("pretrain", PretrainingConfig)
+    verify_manifest(TOKENIZER)
     shards, tokenizer = TokenShards(TOKENS), load_tokenizer(TOKENIZER)
     shards.check_tokenizer(tokenizer, TOKENIZER)
     with work_folder("pretrain", {"params": config.model_dump(), "tokens": shards.manifest}) as folder:

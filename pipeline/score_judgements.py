@@ -1,21 +1,27 @@
-"""Read the judge's replies as scores: mean with interval, bounds for what could not be read, agreement with chrF++."""
+"""Read the judge's replies as scores: mean with interval, bounds for what could not be read, what attacks gained.
+
+Of more than 1,000 answers the table of items holds 1,000, spread evenly from the worst to the best.
+"""
 
 from pathlib import Path
 
 from pydantic import Field
 
-from scratchlm.artifacts import write_csv, write_json
-from scratchlm.judging.answers import read_answers, read_replies
+from scratchlm.artifacts import PLOT_ROWS, evenly_spaced, verify_sha256, write_csv, write_json
+from scratchlm.judging.answers import read_answers, read_hostile, read_replies
 from scratchlm.judging.chrf import chrf
-from scratchlm.judging.reading import read_score
-from scratchlm.judging.scores import histogram, rank_agreement, summarize_scores
+from scratchlm.judging.judged_items import ITEM_COLUMNS, judged_items
+from scratchlm.judging.reading import read_score, read_scores
+from scratchlm.judging.scores import histogram, item_score, rank_agreement, summarize_attacks, summarize_scores
 from scratchlm.params import Schema, read_params
 from scratchlm.stages import run_stage
 
 RESPONSES = Path("data/responses/test.jsonl")
 REPLIES = Path("data/judgements/replies.jsonl")
+HOSTILE = Path("data/judgements/hostile.jsonl")
 METRICS = Path("metrics/score_judgements.json")
 HISTOGRAM = Path("metrics/plots/score_judgements_histogram.csv")
+ITEMS = Path("metrics/plots/score_judgements_items.csv")
 
 
 class Params(Schema):
@@ -26,13 +32,25 @@ class Params(Schema):
 
 def main() -> None:
     params = read_params("score_judgements", Params)
+    for path in (RESPONSES, REPLIES, HOSTILE):
+        verify_sha256(path)
     answers = read_answers(RESPONSES)
-    scores = {row["id"]: read_score(row) for row in read_replies(REPLIES, answers)}
-    metrics = summarize_scores(list(scores.values()), params.max_unparsed_rate)
-    ref_chrf = {answer["id"]: chrf(answer["response"], answer["output"]) for answer in answers}
-    agreement = rank_agreement(list(scores.values()), [ref_chrf[item] for item in scores])
-    write_csv(HISTOGRAM, histogram(list(scores.values())), ["score_from", "score_to", "count"])
-    write_json(METRICS, metrics | ({} if agreement is None else {"spearman_ref_chrf": agreement}))
+    samples = read_scores(read_replies(REPLIES, answers))
+    metrics = summarize_scores(list(samples.values()), params.max_unparsed_rate)
+    scores = [item_score(samples[answer["id"]]) for answer in answers]
+    others = {
+        "spearman_ref_chrf": [chrf(answer["response"], answer["output"]) for answer in answers],
+        "spearman_words": [float(len(answer["response"].split())) for answer in answers],
+    }
+    agreement = {name: rank_agreement(scores, values) for name, values in others.items()}
+    attacks = summarize_attacks([{**row, "score": read_score(row)} for row in read_hostile(HOSTILE)])
+    print("{attacks} hostile answers, of which {attack_success_rate:.0%} raised their score".format(**attacks))
+    write_csv(HISTOGRAM, histogram(scores), ["score_from", "score_to", "count"])
+    items = judged_items(answers, scores)
+    if len(items) > PLOT_ROWS:
+        items = evenly_spaced(sorted(items, key=lambda item: item["score"]), PLOT_ROWS)
+    write_csv(ITEMS, items, ITEM_COLUMNS)
+    write_json(METRICS, metrics | {name: value for name, value in agreement.items() if value is not None} | attacks)
 
 
 if __name__ == "__main__":

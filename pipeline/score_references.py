@@ -5,7 +5,7 @@ Of more than 1,000 answers the table of items holds 1,000, spread evenly from th
 
 from pathlib import Path
 
-from scratchlm.artifacts import PLOT_ROWS, evenly_spaced, write_csv, write_json
+from scratchlm.artifacts import PLOT_ROWS, evenly_spaced, verify_sha256, write_csv, write_json
 from scratchlm.judging.answers import read_answers
 from scratchlm.judging.reference import score_answers
 from scratchlm.stages import run_stage
@@ -16,6 +16,7 @@ ITEMS = Path("metrics/plots/score_references_items.csv")
 
 
 def main() -> None:
+    verify_sha256(RESPONSES)
     items, metrics = score_answers(read_answers(RESPONSES))
     if len(items) > PLOT_ROWS:
         items = evenly_spaced(sorted(items, key=lambda item: item["ref_chrf"]), PLOT_ROWS)

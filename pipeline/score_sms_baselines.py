@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scratchlm.artifacts import write_csv, write_json
+from scratchlm.artifacts import verify_manifest, write_csv, write_json, write_sha256
 from scratchlm.baselines.tfidf import fit_tfidf, predict_tfidf
 from scratchlm.baselines.zero_shot import predict_zero_shot
 from scratchlm.datasets.sms_spam import read_classes, read_splits
@@ -31,6 +31,7 @@ class Params(Schema):
 
 def main() -> None:
     base = MODELS / read_params("score_sms_baselines", Params).base
+    verify_manifest(MESSAGES)
     classes, splits = read_classes(MESSAGES), read_splits(MESSAGES)
     texts = {name: split["text"].tolist() for name, split in splits.items()}
     classifier = fit_tfidf(splits["train"], splits["val"], classes)
@@ -41,6 +42,7 @@ def main() -> None:
     for name, path, probabilities in (("tfidf", TFIDF, tfidf), ("zero_shot", ZERO_SHOT, zero_shot)):
         rows = prediction_rows(splits["test"], probabilities["test"], classes)
         write_csv(path, rows, list(rows[0]))
+        write_sha256(path)
         scores = score_splits(splits, probabilities, classes)
         metrics |= {f"{name}_{key}": value for key, value in scores.items()}
     write_json(METRICS, metrics | {"majority_accuracy": majority_accuracy(splits["train"], splits["test"], classes)})

@@ -66,6 +66,7 @@ class Workspace:
         self.params = self.yaml.load((ROOT / "recipes/sample.yaml").read_text())
         (path / "data").mkdir()
         (path / "data/sample").symlink_to(ROOT / "data/sample")
+        (path / "rubrics").symlink_to(ROOT / "rubrics")
         self._write()
 
     def set(self, key: str, value: Any) -> None:

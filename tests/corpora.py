@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tokenizers.pre_tokenizers import ByteLevel
 
-from scratchlm.artifacts import MANIFEST, sha256_file, write_json, write_jsonl
+from scratchlm.artifacts import MANIFEST, sha256_file, write_jsonl, write_manifest, write_sealed
 from scratchlm.datasets.documents import read_documents
 from scratchlm.datasets.sharding import ShardConfig
 from scratchlm.datasets.shards import ShardWriter, TokenShards, write_shard_manifest
@@ -43,7 +43,7 @@ def write_corpus_manifest(folder: Path) -> None:
         {"name": path.name, "url": path.name, "bytes": path.stat().st_size, "sha256": sha256_file(path), "licence": ""}
         for path in sorted(folder.iterdir())
     ]
-    write_json(folder / MANIFEST, {"files": files})
+    write_sealed(folder / MANIFEST, {"files": files})
 
 
 def read_texts(path: Path) -> list[str]:
@@ -56,6 +56,7 @@ def write_byte_tokenizer(folder: Path) -> Tokenizer:
     folder.mkdir(parents=True)
     entries = [*sorted(ByteLevel.alphabet()), END_OF_TEXT]
     write_byte_pair_tokenizer(folder, {entry: number for number, entry in enumerate(entries)}, [])
+    write_manifest(folder)
     return load_tokenizer(folder)
 
 
@@ -69,7 +70,7 @@ def write_shards(folder: Path, tokenizer: Tokenizer, splits: Mapping[str, Sequen
         with closing(ShardWriter(part, split, "memory", tokenizer, shard_tokens)) as writer:
             for text in texts:
                 writer.add(tokenizer.encode_to_numpy(text), len(text.encode()))
-        write_json(part / MANIFEST, {"shards": writer.shards})
+        write_sealed(part / MANIFEST, {"shards": writer.shards})
         written.append(part)
     write_shard_manifest(folder, written, tokenizer)
     return folder

@@ -51,6 +51,20 @@ def test_a_directory_is_replaced_whole(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_the_old_directory_is_whole_until_the_new_one_is(tmp_path: Path):
+    path = tmp_path / "folder"
+    for name in ("first", "second"):
+        with atomic_directory(path) as partial:
+            (partial / name).touch()
+    assert [file.name for file in path.iterdir()] == ["second"]
+    (tmp_path / ".folder.old").mkdir()
+    (tmp_path / ".folder.old/of-a-killed-run").touch()
+    with atomic_directory(path) as partial:
+        (partial / "third").touch()
+        assert [file.name for file in path.iterdir()] == ["second"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_failed_directory_leaves_the_old_one_and_nothing_else(tmp_path: Path):
     path = tmp_path / "folder"
     path.mkdir()

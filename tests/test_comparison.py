@@ -16,9 +16,10 @@ from scratchlm.comparison import PREDICTIONS, REPLIES, RESPONSES, compare, items
 from scratchlm.errors import UserError
 
 WORDS = ["red", "green", "blue", "white"]
+HOW = {"rubric": "points-100-v1", "maximum": 100, "reading": "reply", "status": "ok"}
 
 
-def write_run(folder: Path, points: list[int], right: list[bool], first_item: int = 0) -> None:
+def write_run(folder: Path, points: list[int], right: list[bool], first_item: int = 0, model: str = "judge") -> None:
     """A run whose judge gave these points, and whose classifier was right on these messages."""
     items = range(first_item, first_item + len(points))
     answers = [
@@ -32,7 +33,8 @@ def write_run(folder: Path, points: list[int], right: list[bool], first_item: in
         for index, item in enumerate(items)
     ]
     replies = [
-        {"id": index, "rubric": "points-1", "replies": [f"SCORE: {score}"]} for index, score in enumerate(points)
+        {"id": index, "sample": 0, **HOW, "model": model, "replies": [{"content": f"SCORE: {score}"}]}
+        for index, score in enumerate(points)
     ]
     messages = [
         {"label": "ham", "predicted": "ham" if is_right else "spam", "text": f"text {index}"}
@@ -84,9 +86,17 @@ def test_a_committed_run_is_compared_with_the_workspace(project: Path):
 
 def test_items_of_one_run_alone_are_left_out_and_counted(project: Path):
     write_run(project, [20, 20, 50, 30], [True] * 5, first_item=2)
-    right, _, score = compare("HEAD", "workspace")[0]
+    right, _, score = compare("HEAD", "workspace").measures
     assert (right.items, right.only_one_has) == (4, 1)
     assert (score.items, score.only_one_has, score.first, score.second) == (2, 4, 35, 20)
+
+
+def test_scores_of_different_judges_are_not_compared(project: Path):
+    write_run(project, [20, 20, 50, 30], [True] * 4, model="another")
+    compared = compare("HEAD", "workspace")
+    assert "answers, judge's score" not in {row.measure for row in compared.measures}
+    (note,) = compared.notes
+    assert "judged by judge (points-100-v1, reply), workspace by another (points-100-v1, reply)" in note
 
 
 def test_an_unknown_revision_is_one_line(project: Path):
@@ -96,7 +106,7 @@ def test_an_unknown_revision_is_one_line(project: Path):
 
 def test_an_unreadable_reply_is_no_score(tmp_path: Path):
     write_run(tmp_path, [10, 999], [True])
-    assert list(read_run(tmp_path)["answers, judge's score"].values()) == [10]
+    assert list(read_run(tmp_path).measures["answers, judge's score"].values()) == [10]
 
 
 def test_so_many_items_tell_the_difference_in_four_of_five_samples():

@@ -27,6 +27,7 @@ COPIED = (
     "pipeline",
     "src",
     "data/sample",
+    "rubrics",
 )
 TINY = {"n_layer": 1, "n_head": 2, "n_embd": 16, "steps": 20, "eval_every_steps": 10, "save_every_steps": 10}
 RATE = "finetune_classifier.learning_rate"
@@ -143,3 +144,13 @@ def test_pretraining_is_continued_on_demand_and_fine_tuned_from(project: Project
     measured = json.loads(project.run("dvc", "metrics", "show", "--json"))[""]["data"]
     assert measured["metrics/continue_pretraining_domain.json"]["data"]["steps"] == 10
     assert "data/models/domain" in (project.path / "data/models/classifier/README.md").read_text()
+
+
+def test_preferences_are_fetched_and_tuned_on_on_demand_and_the_tuned_model_answers(project: Project):
+    changes = ["-S", "finetune_dpo.names=[dpo]", "-S", "generate_responses.model=dpo"]
+    ran = stages_run(project.run("dvc", "exp", "run", *changes, "--name", "dpo"))
+    stages = ["fetch_preferences@dpo", "prepare_preferences@dpo", "finetune_dpo@dpo", "generate_responses"]
+    assert [stage for stage in ran if stage in stages] == stages
+    assert {"finetune_instruct", "finetune_classifier"}.isdisjoint(ran)
+    measured = json.loads(project.run("dvc", "metrics", "show", "--json"))[""]["data"]
+    assert measured["metrics/finetune_dpo_dpo.json"]["data"]["test_pairs"] > 0

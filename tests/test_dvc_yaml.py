@@ -143,6 +143,8 @@ def test_every_model_that_a_recipe_starts_from_is_made_by_its_graph(recipe: str,
     if sections["continue_pretraining"]["names"]:
         assert sections["continue_pretraining"]["base"] in made - set(sections["continue_pretraining"]["names"])
     assert sections["continue_pretraining"]["tokens"] in {"tokens", *sections["shard_messages"]["names"]}
+    assert sections["finetune_dpo"]["base"] == "instruct"
+    assert sections["generate_responses"]["model"] in {"instruct", *sections["finetune_dpo"]["names"]}
     for stage, key in {
         "score_sms_baselines": "base",
         "finetune_classifier": "base",

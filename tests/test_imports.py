@@ -14,12 +14,18 @@ LAYERS = [
     {"cli", "chat", "comparison", "corpus_entries", "verification"},
     {"training", "baselines", "judging", "reporting"},
     {"models", "datasets"},
-    {"artifacts", "errors", "params", "recipes", "retry_after", "stages", "statistics", "workspace"}
-    | {"ablation", "experiments", "repeat"},
+    {"artifacts", "disk", "errors", "params", "processes", "recipes", "retry_after", "stages", "statistics"}
+    | {"ablation", "experiments", "repeat", "workspace"},
 ]
 FILES = sorted(SOURCES["scratchlm"].rglob("*.py"))
 # The one file that may name a heavy package at its top; tensorflow and datasets stay inside functions.
-HEAVY = {"matplotlib": "figures.py", "openai": "client.py", "tensorflow": None, "datasets": None}
+HEAVY = {
+    "matplotlib": "figures.py",
+    "openai": "openai_client.py",
+    "anthropic": "anthropic_client.py",
+    "tensorflow": None,
+    "datasets": None,
+}
 
 
 def layer(name: str) -> int:

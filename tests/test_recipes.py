@@ -17,10 +17,20 @@ convert_gpt2:
   names: [roundtrip]
 """
 
+PIPELINE = """stages:
+  convert_gpt2:
+    matrix:
+      name: ${convert_gpt2.names}
+  check_gpt2:
+    matrix:
+      name: ${convert_gpt2.names}
+"""
+
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    write_text(tmp_path / "dvc.yaml", PIPELINE)
     write_text(tmp_path / "recipes/sample.yaml", SAMPLE)
     write_text(tmp_path / "recipes/large.yaml", "pretrain:\n  shape: {n_layer: 9}\nconvert_gpt2:\n  names: [124M]\n")
     write_text(tmp_path / "recipes/long.yaml", "pretrain:\n  steps: 50\n")
@@ -47,7 +57,7 @@ def test_recipes_do_not_stack(project: Path):
 
 def test_stale_matrix_entries_leave_the_lock_and_the_rest_keeps_its_form(project: Path):
     kept = "schema: '2.0'\nstages:\n  pretrain:\n    deps:\n    - path: a\n    params:\n      top_k:\n"
-    lock = f"{kept}  convert_gpt2@roundtrip:\n    cmd: b\n"
+    lock = f"{kept}  convert_gpt2@roundtrip:\n    cmd: b\n  check_gpt2@roundtrip:\n    cmd: c\n"
     write_text(project / "dvc.lock", lock)
     write_recipe("sample")
     assert (project / "dvc.lock").read_text() == lock

@@ -1,5 +1,7 @@
 """A stage ends with one line and a code, and leaves its timings outside DVC's sight."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,24 @@ def test_an_interrupt_exits_with_130():
     with pytest.raises(SystemExit) as end:
         run_stage("stage", raising(KeyboardInterrupt()))
     assert end.value.code == 130
+
+
+def test_sigterm_is_an_interrupt_too_and_its_handler_goes_again():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as end:
+        run_stage("stage", lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert end.value.code == 130
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_stage_beside_the_same_stage_in_one_folder_is_one_line():
+    def beside() -> None:
+        run_stage("stage", lambda: None, "other-item")
+        with pytest.raises(SystemExit, match=r"^stage: another stage item in this folder is running \("):
+            run_stage("stage", lambda: None, "item")
+
+    run_stage("stage", beside, "item")
+    run_stage("stage", lambda: None, "item")
 
 
 def test_a_fault_of_ours_keeps_its_traceback():

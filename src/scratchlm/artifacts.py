@@ -11,22 +11,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from scratchlm.disk import full_disk_named
 from scratchlm.errors import UserError
 
 MANIFEST = "manifest.json"
 JSON_TYPES: dict[type, str] = {str: "a text", int: "an integer", float: "a number", bool: "true or false"}
 JSON_TYPES |= {list: "a list", dict: "an object"}
 PLOT_ROWS = 1_000  # of a CSV that `dvc plots` draws
+SEAL = "sha256"  # the last field of a sealed JSON object: of the object without it
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; what was written there is fsynced and renamed to `path` at the end."""
+def atomic_file(path: Path, size: int | None = None) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; what was written there is fsynced and renamed to `path` at the end.
+
+    UserError names the file and the bytes that it needs if the disk is full; `size` is how many, where that is known.
+    """
     partial = partial_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        yield partial
-        _fsync(partial)
+        with full_disk_named(partial, size):
+            yield partial
+            _fsync(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -35,38 +41,50 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
-    """Yield an empty directory beside `path`; at the end its files are fsynced and it takes the place of `path`."""
-    partial = partial_path(path)
-    shutil.rmtree(partial, ignore_errors=True)
+    """Yield an empty directory beside `path`; at the end its files are fsynced and it takes the place of `path`.
+
+    A reader of `path` finds the old files, the new ones, or for a moment none: never some of them.
+    """
+    partial, old = partial_path(path), path.with_name(f".{path.name}.old")
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        yield partial
-        for file in sorted(partial.rglob("*")):
-            _fsync(file)
-        _fsync(partial)
+        with full_disk_named(partial):
+            yield partial
+            for file in sorted(partial.rglob("*")):
+                _fsync(file)
+            _fsync(partial)
         if path.exists():
-            shutil.rmtree(path)
+            if not path.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+            path.rename(old)
         partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     _fsync(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically, with `\\n` line ends."""
-    with atomic_file(path) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+    write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically."""
-    with atomic_file(path) as partial:
+    with atomic_file(path, len(content)) as partial:
         partial.write_bytes(content)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically; NaN and infinity are refused with ValueError."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, _json_text(value))
+
+
+def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object atomically with its own sha256, by which `read_sealed` knows every altered byte."""
+    write_text(path, _json_text({**value, SEAL: _seal(value)}))
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -108,6 +126,20 @@ def read_json(path: Path) -> Any:
 def read_object(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
     """Read a JSON file of one object with at least these fields; UserError names what is wrong."""
     value = read_json(path)
+    check_fields(str(path), value, fields)
+    return value
+
+
+def read_sealed(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
+    """Read what `write_sealed` wrote, without the seal, as `read_object` does; UserError for any altered byte."""
+    value = read_object(path, {})
+    seal = value.pop(SEAL, None)
+    try:
+        is_whole = seal == _seal(value) and path.read_bytes() == _json_text({**value, SEAL: seal}).encode()
+    except (ValueError, RecursionError):  # of NaN, of half a surrogate pair, of brackets too deep: never written here
+        is_whole = False
+    if not is_whole:
+        raise UserError(f"{path} is not as it was written: its sha256 is not the one in its last line; make it again.")
     check_fields(str(path), value, fields)
     return value
 
@@ -198,17 +230,37 @@ def write_manifest(directory: Path, known: Mapping[str, str] | None = None) -> N
         name = path.relative_to(directory).as_posix()
         sha256 = known[name] if known and name in known else sha256_file(path)
         entries[name] = {"bytes": path.stat().st_size, "sha256": sha256}
-    write_json(directory / MANIFEST, {"files": entries})
+    write_sealed(directory / MANIFEST, {"files": entries})
 
 
-def verify_manifest(directory: Path) -> None:
-    """Compare size and sha256 of every file with `manifest.json`; UserError names the first file that differs."""
+def verify_manifest(directory: Path, but: Sequence[str] = ()) -> dict[str, str]:
+    """Compare size and sha256 of every file with `manifest.json`; UserError names the first file that differs.
+
+    Of the files named by `but` sizes alone are compared. Returns the sha256 of each file by its relative name: what
+    determines a stage that reads the directory.
+    """
     if not directory.is_dir():
         raise UserError(f"{directory} is missing; run `dvc repro` to make it.")
-    entries = read_object(directory / MANIFEST, {"files": dict})["files"]
+    entries = read_sealed(directory / MANIFEST, {"files": dict})["files"]
     for name, expected in entries.items():
         check_fields(f"{directory / MANIFEST}, {name}", expected, {"bytes": int, "sha256": str})
-        verify_file(directory / name, expected["bytes"], expected["sha256"])
+        verify_file(directory / name, expected["bytes"], None if name in but else expected["sha256"])
+    return {name: expected["sha256"] for name, expected in entries.items()}
+
+
+def write_sha256(path: Path) -> None:
+    """Record the sha256 of a file that stands alone beside it, in `NAME.sha256`, as sha256sum(1) does."""
+    write_text(_sha256_path(path), f"{sha256_file(path)}  {path.name}\n")
+
+
+def verify_sha256(path: Path) -> None:
+    """UserError unless a file has the sha256 that `write_sha256` recorded of it."""
+    record = _sha256_path(path)
+    for file in (path, record):
+        if not file.is_file():
+            raise UserError(f"{file} is missing; run `dvc repro` to make it.")
+    if record.read_bytes() != f"{(found := sha256_file(path))}  {path.name}\n".encode():
+        raise UserError(f"{path} has sha256 {found[:12]}..., which is not the one in {record}; make both again.")
 
 
 def verify_file(path: Path, size: int, sha256: str | None) -> None:
@@ -228,6 +280,18 @@ def verify_file(path: Path, size: int, sha256: str | None) -> None:
 def has_sha256(path: Path, sha256: str) -> bool:
     """Whether a file is there and whole."""
     return path.is_file() and sha256_file(path) == sha256
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _seal(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_json_text(value).encode()).hexdigest()
+
+
+def _sha256_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
 
 
 def partial_path(path: Path) -> Path:

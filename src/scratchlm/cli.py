@@ -92,11 +92,28 @@ def compare(
 
     from scratchlm import comparison
 
-    rows, lengths = comparison.compare(first, second)
+    compared = comparison.compare(first, second)
     if json:
-        print(dumps({"measures": [asdict(row) for row in rows], "spearman_with_length": lengths}, indent=2))
+        print(dumps(asdict(compared), indent=2))
     else:
-        for line in comparison.comparison_table(first, second, rows, lengths):
+        for line in comparison.comparison_table(first, second, compared):
+            print(line)
+
+
+@cli.command(rich_help_panel=PIPELINE)
+def judge_cost(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of sentences.")] = False,
+) -> None:
+    """Print what judging the answers with the server of params.yaml will cost; asks nothing and needs no key."""
+    from dataclasses import asdict
+
+    from scratchlm.judging import cost
+
+    config, estimate = cost.estimate_project()
+    if json:
+        print(dumps(asdict(estimate), indent=2))
+    else:
+        for line in cost.estimate_lines(config, estimate):
             print(line)
 
 
@@ -114,11 +131,15 @@ def generate(
     stop: Stop = None,
     seed: Seed = 0,
     instruction: Annotated[
-        bool, typer.Option("--instruction", help="Put the prompt into the Alpaca frame, and print the answer alone.")
+        bool,
+        typer.Option(
+            "--instruction",
+            help="Ask in the chat template of the model, or else in Alpaca's, and print the answer alone.",
+        ),
     ] = False,
 ) -> None:
     """Continue a text with a model, token by token."""
-    from scratchlm.datasets.instructions import format_prompt
+    from scratchlm.datasets.prompts import encode_prompt, read_prompt
     from scratchlm.datasets.tokenizers import load_tokenizer
     from scratchlm.models.sampling import stream
     from scratchlm.models.stop_strings import stream_text
@@ -128,7 +149,8 @@ def generate(
     stop_strings = _read_stop_strings(stop)
     model, tokenizer = load_gpt(model_dir), load_tokenizer(model_dir)
     text = _without_line_break("".join(_stdin_lines())) if prompt == "-" else prompt
-    tokens = tokenizer.encode(format_prompt({"instruction": text, "input": ""}) if instruction else text)
+    entry = {"instruction": text, "input": ""}
+    tokens = encode_prompt(entry, read_prompt(model_dir), tokenizer) if instruction else tokenizer.encode(text)
     start = len(tokenizer.decode(tokens))
 
     def decode(new_tokens: Sequence[int]) -> str:

@@ -14,8 +14,8 @@ from scratchlm.datasets.sms_spam import read_split
 from scratchlm.errors import UserError
 from scratchlm.judging.answers import read_answers, read_replies
 from scratchlm.judging.chrf import chrf
-from scratchlm.judging.reading import read_score
-from scratchlm.judging.scores import rank_agreement
+from scratchlm.judging.reading import read_scores
+from scratchlm.judging.scores import item_score, rank_agreement
 from scratchlm.params import project_root
 from scratchlm.statistics import paired_difference
 
@@ -46,35 +46,64 @@ class Comparison:
     items_needed: int | None  # to tell this difference from none, at this spread; None where there is no difference
 
 
-def compare(first: str, second: str) -> tuple[list[Comparison], dict[str, dict[str, float]]]:
-    """Compare two revisions of git or DVC experiments, or `workspace`; each measure that both have.
+@dataclass(frozen=True)
+class Run:
+    """The items of a run by measure, and who judged them: rubric, reading, and the names of the models."""
 
-    Beside it Spearman's correlation of each measure of an answer with its length in words, by run.
+    measures: Mapping[str, Items]
+    judge: str
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Each measure that both runs have, Spearman's correlation of scores with length by run, and what is left out."""
+
+    measures: list[Comparison]
+    spearman_with_length: dict[str, dict[str, float]]
+    notes: list[str]
+
+
+def compare(first: str, second: str) -> Compared:
+    """Compare two revisions of git or DVC experiments, or `workspace`, measure by measure.
+
+    Scores of different judges are not compared.
     """
     runs = {}
     for name in (first, second):
         with _files(name) as folder:
             runs[name] = read_run(folder)
-    found = [_compare(measure, runs[first][measure], runs[second][measure]) for measure in MEASURES]
+    one, other = runs[first], runs[second]
+    found = [_compare(measure, one.measures[measure], other.measures[measure]) for measure in MEASURES]
     if not any(comparison.items for comparison in found):
         raise UserError(f"{first} and {second} have no item in common; compare runs with the same test splits.")
-    lengths = {name: _length_correlations(run) for name, run in runs.items()}
-    return [comparison for comparison in found if comparison.items], lengths
+    notes = [
+        f"{row.measure}: {row.only_one_has} items stand in one run only and are left out"
+        for row in found
+        if row.items and row.only_one_has
+    ]
+    if one.judge != other.judge:
+        found = [row for row in found if row.measure != SCORE]
+        notes.append(f"{SCORE}: not compared, as {first} was judged by {one.judge}, {second} by {other.judge}")
+    lengths = {name: _length_correlations(run.measures) for name, run in runs.items()}
+    return Compared([row for row in found if row.items], lengths, notes)
 
 
-def read_run(folder: Path) -> dict[str, Items]:
-    """The items of a run by measure; `folder` is a project, or holds the files of one that are read here."""
+def read_run(folder: Path) -> Run:
+    """The items of a run; `folder` is a project, or holds the files of one that are read here."""
     answers = read_answers(folder / RESPONSES)
     keys = {answer["id"]: (answer["instruction"], answer["input"], answer["output"]) for answer in answers}
-    scores = {row["id"]: read_score(row) for row in read_replies(folder / REPLIES, answers)}
+    replies = read_replies(folder / REPLIES, answers)
+    scores = {item: item_score(samples) for item, samples in read_scores(replies).items()}
+    models = sorted({row["model"] for row in replies if row["replies"]})
     messages = read_split(folder / PREDICTIONS, ("label", "predicted", "text"))
     right = (messages["label"] == messages["predicted"]).astype(float)
-    return {
+    measures = {
         RIGHT: dict(zip(zip(messages["label"], messages["text"], strict=True), 100 * right, strict=True)),
         CHRF: {keys[answer["id"]]: chrf(answer["response"], answer["output"]) for answer in answers},
         SCORE: {keys[item]: score for item, score in scores.items() if score is not None},
         LENGTH: {keys[answer["id"]]: float(len(answer["response"].split())) for answer in answers},
     }
+    return Run(measures, f"{', '.join(models)} ({replies[0]['rubric']}, {replies[0]['reading']})")
 
 
 @contextmanager
@@ -137,20 +166,16 @@ def _length_correlations(run: Mapping[str, Items]) -> dict[str, float]:
     return {measure: value for measure, value in found.items() if value is not None}
 
 
-def comparison_table(
-    first: str, second: str, comparisons: Sequence[Comparison], lengths: Mapping[str, Mapping[str, float]]
-) -> Iterator[str]:
-    """Markdown: a line a measure, then how each goes with the length of the answer."""
+def comparison_table(first: str, second: str, compared: Compared) -> Iterator[str]:
+    """Markdown: a line a measure, then how each goes with the length of the answer, and the notes."""
     yield f"| | items | {first} | {second} | difference, 95 % interval | wins, ties, losses | items to tell it |"
     yield "|---|---|---|---|---|---|---|"
-    for row in comparisons:
+    for row in compared.measures:
         interval = "{mean:+.1f} ({low:+.1f} to {high:+.1f})".format(**row.difference)
         needed = "" if row.items_needed is None else f"{row.items_needed:,}"
         counts = f"{row.wins}, {row.ties}, {row.losses}"
         yield f"| {row.measure} | {row.items} | {row.first:.1f} | {row.second:.1f} | {interval} | {counts} | {needed} |"
-    for name, correlations in lengths.items():
+    for name, correlations in compared.spearman_with_length.items():
         for measure, value in correlations.items():
             yield f"{name}: Spearman of {measure} with the length of the answer {value:+.2f}"
-    for row in comparisons:
-        if row.only_one_has:
-            yield f"{row.measure}: {row.only_one_has} items stand in one run only and are left out"
+    yield from compared.notes

@@ -4,12 +4,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+LONGEST_LINE = 1_000  # characters
+
 
 class UserError(Exception):
-    """What went wrong, the value, whose limit, and what to change, in one line."""
+    """What went wrong, the value, whose limit, and what to change, in one line.
+
+    What a file put into it can neither move the cursor of a terminal nor fill the screen.
+    """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        line = " ".join(message.split())
+        if not line.isprintable():
+            line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+        if len(line) > LONGEST_LINE:
+            line = f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"
+        super().__init__(line)
 
 
 @contextmanager

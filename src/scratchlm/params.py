@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import reprlib
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from scratchlm.errors import UserError
 
 PARAMS = Path("params.yaml")
+MAX_DEPTH, MAX_KEYS, MAX_DIGITS = 32, 10_000, 100
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -21,11 +23,41 @@ class Schema(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+_BRIEF = reprlib.Repr()  # a few aliases of YAML make a value of terabytes
+_BRIEF.maxstring = _BRIEF.maxother = 200
+
 SchemaT = TypeVar("SchemaT", bound=Schema)
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML with the number and boolean rules of YAML 1.2: `6e-4` is a number, `on` and `010` are not special."""
+    """PyYAML with the number and boolean rules of YAML 1.2: `6e-4` is a number, `on` and `010` are not special.
+
+    Every error of a file is a YAMLError, and what takes PyYAML hours or all memory is one: deep brackets, which it
+    scans in quadratic time, and merges (`<<`) of merges.
+    """
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(None, None, f"more than {MAX_DEPTH} levels stand in each other", mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def flatten_mapping(self, node: Any) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MAX_KEYS:
+            problem = f"a mapping has more than {MAX_KEYS:,} keys"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:  # of a date, a number, or a text that a tag names so
+            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -49,6 +81,8 @@ _Loader.add_implicit_resolver(
 
 def _construct_int(loader: yaml.SafeLoader, node: Any) -> int:
     text = str(loader.construct_scalar(node))
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number has {len(text):,} digits")
     return int(text.replace("_", ""), 16 if text.startswith("0x") else 10)
 
 
@@ -89,7 +123,7 @@ def _explain(stage: str, schema: type[Schema], error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{key} is missing; see recipes/sample.yaml."
     message = re.sub("^(Value error,|Input|String|List) ", "", first["msg"])
-    return f"{key} is {first['input']!r}, but it {message}."
+    return f"{key} is {_BRIEF.repr(first['input'])}, but it {message}."
 
 
 def project_root() -> Path:

@@ -1,7 +1,8 @@
 """Recipes: params.yaml is recipes/sample.yaml plus the differences of one overlay, comments kept."""
 
 import io
-from collections.abc import MutableMapping
+import re
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from scratchlm.artifacts import write_text
 from scratchlm.errors import UserError
-from scratchlm.params import project_root
+from scratchlm.params import project_root, read_yaml
 
 COMPLETE = "sample"
 NO_RECIPE = "ablation"  # the rows of `scratchlm ablate`
@@ -46,15 +47,25 @@ def write_recipe(name: str) -> None:
     write_text(project_root() / "params.yaml", text)
     lock = project_root() / "dvc.lock"
     if lock.exists():
-        prune_lock(lock, params_yaml().load(text))
+        prune_lock(lock, params_yaml().load(text), matrix_lists(project_root() / "dvc.yaml"))
 
 
-def prune_lock(lock: Path, params: MutableMapping[str, Any]) -> None:
-    """Remove entries `stage@item` whose item no list of the stage's section names."""
+def matrix_lists(pipeline: Path) -> dict[str, list[str]]:
+    """The parameters, `section.key`, whose lists each matrix stage of a dvc.yaml takes its items from."""
+    stages = read_yaml(pipeline)["stages"] if pipeline.exists() else {}
+    return {
+        name: re.findall(r"\$\{(\w+\.\w+)\}", " ".join(map(str, body["matrix"].values())))
+        for name, body in stages.items()
+        if "matrix" in body
+    }
+
+
+def prune_lock(lock: Path, params: Mapping[str, Any], lists: Mapping[str, Sequence[str]]) -> None:
+    """Remove entries `stage@item` whose item stands in none of the stage's `lists`."""
     yaml = YAML()  # whose form is that of DVC
     yaml.width = 4096
     document = yaml.load(lock)
-    stale = [entry for entry in document["stages"] if not _is_listed(entry, params)]
+    stale = [entry for entry in document["stages"] if not _is_listed(entry, params, lists)]
     for entry in stale:
         del document["stages"][entry]
     if stale:
@@ -63,10 +74,10 @@ def prune_lock(lock: Path, params: MutableMapping[str, Any]) -> None:
             write_text(lock, text.getvalue())
 
 
-def _is_listed(entry: str, params: MutableMapping[str, Any]) -> bool:
+def _is_listed(entry: str, params: Mapping[str, Any], lists: Mapping[str, Sequence[str]]) -> bool:
     stage, _, item = entry.partition("@")
-    lists = [value for value in params.get(stage, {}).values() if isinstance(value, list)]
-    return not item or any(item in values for values in lists)
+    keys = [key.split(".") for key in lists.get(stage, [])]
+    return not item or any(item in params[section][key] for section, key in keys)
 
 
 def _overlay(params: MutableMapping[str, Any], changes: MutableMapping[str, Any], recipe: str, path: list[str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from scratchlm.datasets.chat_templates import read_chat_template
-from scratchlm.datasets.instructions import CHAT_TEMPLATE, format_prompt
+from scratchlm.datasets.prompts import TEMPLATES as PROMPTS
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.errors import UserError
 from tests.corpora import write_byte_tokenizer
@@ -25,7 +25,7 @@ CHATML = """{% for message in messages %}
 {% endif %}
 """
 TEMPLATES = {
-    "alpaca": CHAT_TEMPLATE,
+    **PROMPTS,
     "chatml": CHATML,
     "special tokens": "{{ bos_token }}{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}",
     "loop controls": "{% for m in messages %}{% if loop.index > 2 %}{% break %}{% endif %}{{ m.content }}{% endfor %}",
@@ -57,13 +57,6 @@ def test_text_and_tokens_are_those_of_transformers(tmp_path: Path, template: str
         assert ours.render(messages) == reference.apply_chat_template(**prompt, tokenize=False)
         expected = reference.apply_chat_template(**prompt, return_dict=False, sanitize_control_tokens=True)
         assert ours.encode(messages, load_tokenizer(folder)) == expected
-
-
-def test_the_alpaca_template_is_the_prompt_of_training(tmp_path: Path):
-    template = read_chat_template(directory(tmp_path / "model", CHAT_TEMPLATE))
-    assert template is not None
-    message = {"role": "user", "content": "Name a colour."}
-    assert template.render([message]) == format_prompt({"instruction": "Name a colour.", "input": ""})
 
 
 def test_a_directory_without_a_template_has_none(tmp_path: Path):

@@ -6,13 +6,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from jinja2 import Environment
 
 from scratchlm.artifacts import read_jsonl, write_jsonl
 from scratchlm.datasets.instructions import (
-    CHAT_TEMPLATE,
     SplitConfig,
-    format_prompt,
     read_instructions,
     split_instructions,
     write_instructions,
@@ -116,21 +113,6 @@ def test_a_split_that_resembles_the_others_whole_is_an_error():
     changes = {"near_duplicates": "drop", "near_duplicate_threshold": 0.5}
     with pytest.raises(UserError, match="every entry of train resembles one of a later split"):
         split_instructions(entries, CONFIG.model_copy(update=changes))
-
-
-def test_the_prompt_is_that_of_the_book():
-    header = "Below is an instruction that describes a task. Write a response that appropriately completes the request."
-    asked = f"{header}\n\n### Instruction:\nName the capital."
-    assert format_prompt(ENTRY) == f"{asked}\n\n### Input:\nFrance\n\n### Response:\n"
-    assert format_prompt(ENTRY | {"input": ""}) == f"{asked}\n\n### Response:\n"
-
-
-def test_the_chat_template_gives_the_same_prompt():
-    # transformers renders templates with these two settings.
-    template = Environment(trim_blocks=True, lstrip_blocks=True).from_string(CHAT_TEMPLATE)
-    content = "Name the capital.\n\n### Input:\nFrance"
-    message = {"role": "user", "content": content}
-    assert template.render(messages=[message], add_generation_prompt=True) == format_prompt(ENTRY)
 
 
 def test_a_missing_input_is_empty_and_other_fields_are_left_out(tmp_path: Path):

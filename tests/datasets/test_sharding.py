@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scratchlm.artifacts import read_json, write_json
+from scratchlm.artifacts import read_json, write_sealed
 from scratchlm.datasets import documents, encoding
 from scratchlm.datasets import tokenizers as tokenizers_module
 from scratchlm.datasets.documents import corpus_files
@@ -69,7 +69,7 @@ def test_the_bytes_do_not_depend_on_the_order_of_the_listing(corpus: Path, token
     hashes = []
     for step in (1, -1):
         files = read_json(corpus / "manifest.json")["files"]
-        write_json(corpus / "manifest.json", {"files": files[::step]})
+        write_sealed(corpus / "manifest.json", {"files": files[::step]})
         shutil.rmtree(project / ".work", ignore_errors=True)
         shard_corpus(corpus, tokenizer, config, project / "tokens")
         hashes.append(file_hashes(project / "tokens"))

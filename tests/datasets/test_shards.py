@@ -98,7 +98,7 @@ def test_a_damaged_shard_is_named(tokenizer: Tokenizer, tmp_path: Path):
 def test_shards_of_another_format_are_refused(tokenizer: Tokenizer, tmp_path: Path):
     folder = write_shards(tmp_path / "tokens", tokenizer, TEXTS, shard_tokens=100)
     write_json(folder / "manifest.json", read_json(folder / "manifest.json") | {"format": 99})
-    with pytest.raises(UserError, match="has format 99, not 1; run shard_corpus again"):
+    with pytest.raises(UserError, match="has format 99, not 2; run shard_corpus again"):
         TokenShards(folder)
 
 

@@ -13,6 +13,7 @@ from scratchlm.datasets.sources import (
     GPT2_FILES,
     GPT2_SIZES,
     INSTRUCTIONS,
+    PREFERENCES,
     SMS_SPAM,
     TEXTS,
     FileSource,
@@ -24,7 +25,7 @@ from scratchlm.errors import UserError
 SHA256 = "0" * 64
 SOURCES = [
     source
-    for table in (SMS_SPAM, INSTRUCTIONS, TEXTS, GPT2_ENCODINGS, *GPT2_CHECKPOINTS.values())
+    for table in (SMS_SPAM, INSTRUCTIONS, PREFERENCES, TEXTS, GPT2_ENCODINGS, *GPT2_CHECKPOINTS.values())
     for source in table.values()
 ]
 
@@ -45,7 +46,7 @@ def test_hashes_are_those_of_the_mirrors_manifest(mirror: Path):
 
 def test_samples_have_the_hash_of_the_committed_files():
     root = Path(__file__).resolve().parents[2]
-    for table in (SMS_SPAM, INSTRUCTIONS):
+    for table in (SMS_SPAM, INSTRUCTIONS, PREFERENCES):
         assert find_source(table, "sample").sha256 == sha256_file(root / table["sample"].urls[0])
 
 

@@ -177,7 +177,7 @@ CASES = [
     # pretraining
     Case("no shards", "pretrain", remove("data/tokens"), ("data/tokens/manifest.json is missing", "dvc repro")),
     Case(
-        "shards of another format", "pretrain", edit_json("data/tokens/manifest.json", format=0), ("format 0, not 1",)
+        "shards of another format", "pretrain", edit_json("data/tokens/manifest.json", format=0), ("format 0, not 2",)
     ),
     Case("manifest of the shards cut", "pretrain", write("data/tokens/manifest.json", b"{"), ("no valid JSON",)),
     Case("shard truncated", "pretrain", truncate("data/tokens/train-00000.bin"), ("train-00000.bin has", "bytes")),
@@ -273,6 +273,35 @@ CASES = [
         "judge_responses",
         all_of(put("judge_responses.model", "gpt2-124M"), write_answers),
         ("data/models/gpt2-124M", "is missing"),
+    ),
+    Case(
+        "rubric that is not there",
+        "judge_responses",
+        all_of(put("judge_responses.rubric", "rubrics/mine.yaml"), write_answers),
+        ("rubrics/mine.yaml is missing", "judge_responses.rubric"),
+    ),
+    Case(
+        "rubric whose grades have two digits for a local judge",
+        "judge_responses",
+        all_of(put("judge_responses.rubric", "rubrics/book-100.yaml"), write_answers),
+        ("book-100-v1 goes to 100", "rubrics/scale-4.yaml"),
+    ),
+    Case(
+        "samples that are all alike",
+        "judge_responses",
+        put("judge_responses.openai.samples", 3),
+        ("samples above 1 at temperature 0",),
+    ),
+    Case(
+        "model without a known price",
+        "judge_responses",
+        all_of(
+            put("judge_responses.backend", "openai"),
+            put("judge_responses.openai.base_url", "https://api.example.com/v1"),
+            put("judge_responses.openai.max_cost", 1.0),
+            write_answers,
+        ),
+        ("the price of llama3.2", "judge_responses.openai.prices"),
     ),
     Case(
         "server that does not answer",

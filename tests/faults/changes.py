@@ -1,6 +1,5 @@
 """What a user, a file or a machine does to a project: each function makes a change for the table of wrong inputs."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from typing import Any
 from scratchlm.artifacts import sha256_file
 from tests.conftest import Workspace
 from tests.corpora import write_corpus_manifest
+from tests.records import edit_sealed, record_jsonl, renew_record
 
 Change = Callable[[Workspace], None]
 
@@ -30,8 +30,13 @@ def own_file(key: str, name: str, content: bytes, sha256: str | None = None) -> 
 
 
 def write(name: str, content: bytes) -> Change:
-    """Give a file another content."""
-    return lambda project: nothing((project.path / name).write_bytes(content))
+    """Give a file another content, as if the stage that made it had."""
+
+    def change(project: Workspace) -> None:
+        (project.path / name).write_bytes(content)
+        renew_record(project.path / name)
+
+    return change
 
 
 def remove(name: str) -> Change:
@@ -79,27 +84,21 @@ def corpus(files: dict[str, bytes]) -> Change:
 
 
 def edit_json(name: str, **values: Any) -> Change:
-    """Give entries of a JSON object other values."""
-
-    def change(project: Workspace) -> None:
-        path = project.path / name
-        path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
-
-    return change
+    """Give entries of a sealed JSON object other values."""
+    return lambda project: edit_sealed(project.path / name, **values)
 
 
 def write_other_tokenizer(project: Workspace) -> None:
     """Give the tokenizer's file other bytes."""
     path = project.path / "data/tokenizer/tokenizer.json"
     path.write_text(path.read_text().replace("\n", " \n", 1))
+    renew_record(path)
 
 
 def write_answers(project: Workspace) -> None:
     """Write an answer to judge."""
     row = {"id": 0, "instruction": "Say hi.", "input": "", "output": "Hi.", "response": "Hi."}
-    folder = project.path / "data/responses"
-    folder.mkdir()
-    (folder / "test.jsonl").write_text(json.dumps(row) + "\n")
+    record_jsonl(project.path / "data/responses/test.jsonl", [row])
 
 
 def all_of(*changes: Change) -> Change:

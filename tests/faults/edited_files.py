@@ -1,13 +1,15 @@
 """More wrong inputs: files that somebody edited between two stages, and parameters that only together are wrong."""
 
-import json
 from typing import Any
 
+from scratchlm.artifacts import write_sha256
 from tests.faults.cases import ENTRIES, SMS, Case
 from tests.faults.changes import Change, all_of, corpus, put, remove, write, write_answers
+from tests.records import record_jsonl
 
 ANSWER = {"id": 0, "instruction": "Say hi.", "input": "", "output": "Hi.", "response": "Hi."}
-REPLY = {"id": 0, "rubric": "points-1", "replies": ["SCORE: 1"]}
+REPLY = {"id": 0, "sample": 0, "rubric": "scale-4-v1", "maximum": 4, "reading": "reply", "model": "m", "status": "ok"}
+REPLY |= {"replies": [{"content": "SCORE: 1"}]}
 ANSWERS, REPLIES = "data/responses/test.jsonl", "data/judgements/replies.jsonl"
 HEADER = b'"label","text"\n'
 
@@ -15,11 +17,7 @@ HEADER = b'"label","text"\n'
 def lines(name: str, *rows: Any) -> Change:
     """Write a file of one JSON value a line, in a folder that may be new."""
 
-    def change(project: Any) -> None:
-        (project.path / name).parent.mkdir(parents=True, exist_ok=True)
-        (project.path / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-
-    return change
+    return lambda project: record_jsonl(project.path / name, rows)
 
 
 def predictions(theirs: bytes) -> Change:
@@ -31,6 +29,8 @@ def predictions(theirs: bytes) -> Change:
         for name in ("classifier", "zero_shot"):
             (folder / f"{name}.csv").write_bytes(b"label,predicted,text\nham,ham,a\n")
         (folder / "tfidf.csv").write_bytes(theirs)
+        for file in list(folder.iterdir()):
+            write_sha256(file)
 
     return change
 
@@ -48,16 +48,22 @@ EDITED = [
         (f"{REPLIES} judges item 7",),
     ),
     Case(
-        "reply of an unknown rubric",
+        "reply of an unknown reading",
         "score_judgements",
-        all_of(write_answers, lines(REPLIES, REPLY | {"rubric": "stars"})),
+        all_of(write_answers, lines(REPLIES, REPLY | {"reading": "stars"})),
         ("'stars'", "judge again"),
     ),
     Case(
         "reply that cannot be read",
         "score_judgements",
-        all_of(write_answers, lines(REPLIES, REPLY | {"rubric": "digit-1", "replies": ["{}"]})),
+        all_of(write_answers, lines(REPLIES, REPLY | {"reading": "expected"})),
         ("1 of 1 judgements could not be read",),
+    ),
+    Case(
+        "replies on two scales",
+        "score_judgements",
+        all_of(write_answers, lines(REPLIES, REPLY, REPLY | {"sample": 1, "maximum": 100})),
+        (f"{REPLIES} mixes rubrics",),
     ),
     Case("predictions without a column", "compare_classifiers", predictions(HEADER), ("has no column predicted",)),
     Case(

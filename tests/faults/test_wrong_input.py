@@ -107,7 +107,7 @@ def test_a_second_run_at_the_same_time_and_an_interrupt_are_one_line_each(projec
     process = start(project, "pretrain")
     second = project.run("pretrain")
     assert second.returncode == 1
-    assert second.stderr.startswith("pretrain: another pretrain with the same parameters is running (")
+    assert second.stderr.startswith("pretrain: another pretrain in this folder is running (")
     assert len(second.stderr.splitlines()) == 1
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from scratchlm.datasets.instructions import CHAT_TEMPLATE, format_prompt
 from scratchlm.datasets.lookup_tokenizers import char_tokens, write_char_tokenizer
+from scratchlm.datasets.prompts import TEMPLATES, format_prompt
 from scratchlm.datasets.tokenizers import Tokenizer, load_tokenizer
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import GPT, GPTConfig
@@ -56,7 +56,7 @@ def language_model(tokenizer_directory: Path, tmp_path_factory: pytest.TempPathF
     """A model that answers, as finetune_instruct saves it."""
     path = tmp_path_factory.mktemp("models") / "instruct"
     model = make_model(load_tokenizer(tokenizer_directory))
-    save_model(model, path, tokenizer=tokenizer_directory, card="", chat_template=CHAT_TEMPLATE)
+    save_model(model, path, tokenizer=tokenizer_directory, card="", chat_template=TEMPLATES["alpaca"])
     return path
 
 

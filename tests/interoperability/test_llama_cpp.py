@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from scratchlm.datasets.instructions import CHAT_TEMPLATE, format_prompt
+from scratchlm.datasets.prompts import TEMPLATES, format_prompt
 from scratchlm.datasets.tokenizer_building import write_tokenizer
 from scratchlm.datasets.tokenizers import Tokenizer, load_tokenizer
 from scratchlm.models.sampling import generate, next_token_logits
@@ -50,7 +50,7 @@ def llama_cpp() -> None:
 def save(folder: Path, tokenizer: Tokenizer) -> Path:
     """A model directory beside the tokenizer's."""
     model = make_model(tokenizer)
-    save_model(model, folder / "model", tokenizer=folder / "tokenizer", card="", chat_template=CHAT_TEMPLATE)
+    save_model(model, folder / "model", tokenizer=folder / "tokenizer", card="", chat_template=TEMPLATES["alpaca"])
     return folder / "model"
 
 

@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from scratchlm.artifacts import read_json
-from scratchlm.datasets.instructions import format_prompt
+from scratchlm.datasets.prompts import format_prompt
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.classifier import GPTClassifier, Readout
 from scratchlm.models.sampling import generate

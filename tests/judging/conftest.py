@@ -1,4 +1,4 @@
-"""A chat server whose answers a test lays down, on 127.0.0.1."""
+"""A chat server whose answers a test lays down, on 127.0.0.1, and the settings to ask it."""
 
 import json
 import threading
@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+
+from scratchlm.judging.config import AnthropicConfig, OpenAIConfig
 
 
 @dataclass
@@ -21,11 +23,36 @@ class Answer:
     delay_seconds: float = 0
 
 
-def completion(text: str | None, model: str = "stub-7b") -> Answer:
-    """A well-formed chat completion."""
-    message = {"role": "assistant", "content": text}
+def completion(text: str | None, model: str = "stub-7b", **others: Any) -> Answer:
+    """A well-formed chat completion; `others` stand beside the text."""
+    message = {"role": "assistant", "content": text, **others}
     usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
     return Answer({"id": "x", "model": model, "choices": [{"index": 0, "message": message}], "usage": usage})
+
+
+def anthropic_message(text: str, model: str = "stub-7b", verdict: dict[str, Any] | None = None) -> Answer:
+    """A well-formed message of Anthropic's API, with a call of the tool if there is a verdict."""
+    content: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
+    if verdict is not None:
+        content.append({"type": "tool_use", "id": "t1", "name": "verdict", "input": verdict})
+    usage = {"input_tokens": 11, "output_tokens": 7}
+    body = {"id": "x", "type": "message", "role": "assistant", "model": model, "content": content, "usage": usage}
+    return Answer({**body, "stop_reason": "tool_use" if verdict else "end_turn", "stop_sequence": None})
+
+
+def said(backend: str, text: str, model: str = "stub-7b") -> Answer:
+    """A text, as a server of this backend sends it."""
+    return completion(text, model) if backend == "openai" else anthropic_message(text, model)
+
+
+def server_config(server: "ChatServer | str", backend: str = "openai", **settings: Any) -> Any:
+    """The settings of a server, with those of a test."""
+    url = server if isinstance(server, str) else server.base_url
+    defaults: dict[str, Any] = {"base_url": url, "model": "m", "temperature": 0.0, "max_tokens": 50, "max_attempts": 2}
+    defaults |= {"max_concurrency": 4, "samples": 1, "skip_verbatim": False, "prices": None, "max_cost": None}
+    if backend == "openai":
+        return OpenAIConfig(**{**defaults, "logprobs": False, **settings})
+    return AnthropicConfig(**{**defaults, **settings})
 
 
 class ChatServer(ThreadingHTTPServer):
@@ -59,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.lock:
             self.server.requests.append(request)
-            self.server.keys.append(self.headers["Authorization"])
+            self.server.keys.append(self.headers["Authorization"] or self.headers["x-api-key"])
             answer = self.server.respond(request)
         time.sleep(answer.delay_seconds)
         body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
@@ -78,8 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
     """A running server, and no key in the environment."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv("SCRATCHLM_JUDGE_API_KEY", raising=False)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    for name in ("SCRATCHLM_JUDGE_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
     with ChatServer() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from scratchlm.errors import UserError
-from scratchlm.judging.verdicts import Verdict, VerdictStore, count_replies
+from scratchlm.judging.verdicts import Verdict, VerdictStore
 
-VERDICT = Verdict("points-1", "stub-7b", ["SCORE: 101", "SCORE: 85"], "ok", 200, 12)
+VERDICT = Verdict("stub-7b", [{"content": "SCORE: 101"}, {"tool": "{}"}], "ok", 200, 12, honoured=["seed"])
 
 
 def test_a_verdict_comes_back_as_it_was_stored_and_survives_a_new_connection(tmp_path: Path):
@@ -35,12 +35,12 @@ def test_a_verdict_is_kept_by_a_process_that_is_killed_right_after(tmp_path: Pat
 import os, signal
 from pathlib import Path
 from scratchlm.judging.verdicts import Verdict, VerdictStore
-VerdictStore(Path({str(tmp_path / "verdicts.sqlite")!r})).put("key", Verdict("points-1", "m", ["SCORE: 1"], "ok", 1, 1))
+VerdictStore(Path({str(tmp_path / "verdicts.sqlite")!r})).put("key", Verdict("m", [{{}}], "ok", 1, 1))
 os.kill(os.getpid(), signal.SIGKILL)
 """
     subprocess.run([sys.executable, "-c", script], check=False)
     with VerdictStore(tmp_path / "verdicts.sqlite") as store:
-        assert store.get("key") == Verdict("points-1", "m", ["SCORE: 1"], "ok", 1, 1)
+        assert store.get("key") == Verdict("m", [{}], "ok", 1, 1)
 
 
 def test_the_store_writes_ahead(tmp_path: Path):
@@ -56,12 +56,9 @@ def test_a_damaged_store_is_one_line_that_names_it(tmp_path: Path):
         VerdictStore(tmp_path / "verdicts.sqlite")
 
 
-def test_replies_are_counted_with_their_tokens():
-    row = {"replies": ["a", "b"], "prompt_tokens": 10, "completion_tokens": 2, "unread_tokens": 0}
-    assert count_replies([row, {**row, "replies": ["a"], "unread_tokens": 3}]) == {
-        "items": 2,
-        "re_asks": 1,
-        "prompt_tokens": 20,
-        "completion_tokens": 4,
-        "cut_prompts": 1,
-    }
+def test_what_a_server_honours_is_kept_beside_the_verdicts(tmp_path: Path):
+    with VerdictStore(tmp_path / "verdicts.sqlite") as store:
+        assert store.get_probe("key") is None
+        store.put_probe("key", {"seed": True})
+        assert store.get_probe("key") == {"seed": True}
+        assert store.get("key") is None

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.compare_classifiers import main
-from scratchlm.artifacts import read_json, write_csv
+from scratchlm.artifacts import read_json
 from scratchlm.errors import UserError
 from tests.conftest import Workspace
+from tests.records import record_csv
 
 CLASSIFIERS = {"classifier": 90, "tfidf": 95, "zero_shot": 50}
 
@@ -16,7 +17,7 @@ def write_predictions(name: str, right: int) -> None:
     """A hundred predictions of which the first ones are right, of a text that CSV readers like to take for none."""
     labels = ["ham" if row < right else "spam" for row in range(100)]
     rows = [{"label": "ham", "predicted": predicted, "text": "NA"} for predicted in labels]
-    write_csv(Path(f"data/predictions/{name}.csv"), rows, list(rows[0]))
+    record_csv(Path(f"data/predictions/{name}.csv"), rows)
 
 
 @pytest.fixture(autouse=True)
@@ -34,10 +35,6 @@ def test_differences_are_paired_by_message():
 
 
 def test_predictions_of_other_messages_are_refused():
-    write_csv(
-        Path("data/predictions/tfidf.csv"),
-        [{"label": "ham", "predicted": "ham", "text": "x"}],
-        ["label", "predicted", "text"],
-    )
+    record_csv(Path("data/predictions/tfidf.csv"), [{"label": "ham", "predicted": "ham", "text": "x"}])
     with pytest.raises(UserError, match="other messages"):
         main()

@@ -17,6 +17,7 @@ from scratchlm.models.storage import load_gpt
 from scratchlm.reporting.model_card import read_lineage
 from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer, write_shards
+from tests.records import edit_sealed
 from tests.tiny_model import save_tiny_model, tiny_gpt
 
 SETTINGS = {
@@ -139,7 +140,7 @@ def test_a_wrong_setting_is_refused(
 
 def test_shards_of_another_tokenizer_are_one_line(workspace: Workspace):
     path = Path("data/tokens/manifest.json")
-    path.write_text(path.read_text().replace('"tokenizer_sha256": "', '"tokenizer_sha256": "0123456789ab'))
+    edit_sealed(path, tokenizer_sha256=f"0123456789ab{read_json(path)['tokenizer_sha256']}")
     done = workspace.run("continue_pretraining", "domain")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert "data/tokens was made with the tokenizer 0123456789ab..., data/models/general has " in done.stderr

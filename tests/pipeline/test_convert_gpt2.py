@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.convert_gpt2 import main
-from scratchlm.artifacts import read_json, sha256_directory, verify_manifest, write_json
+from scratchlm.artifacts import read_json, sha256_directory, verify_manifest, write_json, write_manifest
 from scratchlm.errors import UserError
 from scratchlm.models.gpt2_checkpoint import write_gpt2
 from scratchlm.models.storage import load_gpt
@@ -23,6 +23,7 @@ def export(pretrained: Path, checkpoint: Path) -> None:
     write_gpt2(model.config, ((name, tensor.numpy()) for name, tensor in model.state_dict().items()), checkpoint)
     shutil.copyfile(pretrained / "vocab.json", checkpoint / "encoder.json")
     shutil.copyfile(pretrained / "merges.txt", checkpoint / "vocab.bpe")
+    write_manifest(checkpoint)
 
 
 def link(source: Path, target: Path) -> None:
@@ -57,9 +58,11 @@ def test_a_vocabulary_that_does_not_fit_is_refused(workspace: Workspace, monkeyp
     export(save_tiny_model(workspace.path / "data/models/pretrained"), checkpoint)
     vocabulary = read_json(checkpoint / "encoder.json")
     (checkpoint / "vocab.bpe").write_text("#version: 0.2\na b\n")
+    write_manifest(checkpoint)
     with pytest.raises(UserError, match=r"the 257 entries of encoder.json are not those that the 1 merges"):
         main()
     write_json(checkpoint / "encoder.json", {**vocabulary, "ab": 257})
+    write_manifest(checkpoint)
     with pytest.raises(UserError, match=r"encoder.json has 258 entries, hparams.json 257"):
         main()
 
@@ -87,6 +90,7 @@ def test_the_genuinely_truncated_data_is_one_line(workspace: Workspace, shared: 
     workspace.set("convert_gpt2.names", ["124M"])
     for mirror in ("mirror", "mirror-broken"):
         link(shared / mirror / "openaipublic.blob.core.windows.net/gpt-2/models/124M", Path("data/gpt2/124M"))
+    write_manifest(Path("data/gpt2/124M"))
     result = workspace.run("convert_gpt2", "124M")
     assert result.returncode == 1
     assert result.stderr == (

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from scratchlm.artifacts import read_json, read_jsonl, sha256_file
-from scratchlm.datasets.instructions import CHAT_TEMPLATE, write_instructions
+from scratchlm.datasets.instructions import write_instructions
+from scratchlm.datasets.prompts import TEMPLATES
 from scratchlm.models.storage import load_gpt
 from tests.conftest import Workspace
 from tests.tiny_model import save_tiny_model, tiny_gpt
@@ -28,7 +29,7 @@ def test_it_writes_a_model_that_carries_its_prompt(workspace: Workspace):
     assert done.returncode == 0, done.stderr
     load_gpt(Path("data/models/instruct"))
     config = read_json(Path("data/models/instruct/tokenizer_config.json"))
-    assert config["chat_template"] == CHAT_TEMPLATE
+    assert config["chat_template"] == TEMPLATES["alpaca"]
     metrics = read_json(Path("metrics/finetune_instruct.json"))
     counts = dict.fromkeys(("train_too_long", "train_left_out", "val_too_long", "val_left_out"), 0)
     assert counts.items() | {("steps", 4)} <= metrics.items()

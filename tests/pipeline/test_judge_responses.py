@@ -1,8 +1,9 @@
 """The stage judge_responses, as DVC runs it."""
 
 from pipeline.judge_responses import main
-from scratchlm.artifacts import read_json, read_jsonl, write_jsonl
+from scratchlm.artifacts import read_json, read_jsonl
 from tests.conftest import Workspace
+from tests.records import record_jsonl
 from tests.tiny_model import save_tiny_model
 
 ANSWERS = [
@@ -12,7 +13,7 @@ ANSWERS = [
 
 def test_the_local_judge_reads_every_answer_and_a_rerun_gives_the_same_bytes(workspace: Workspace):
     save_tiny_model(workspace.path / "data/models/gpt2-roundtrip")
-    write_jsonl(workspace.path / "data/responses/test.jsonl", ANSWERS)
+    record_jsonl(workspace.path / "data/responses/test.jsonl", ANSWERS)
     replies = workspace.path / "data/judgements/replies.jsonl"
     main()
     first = replies.read_bytes()
@@ -24,7 +25,7 @@ def test_the_local_judge_reads_every_answer_and_a_rerun_gives_the_same_bytes(wor
 
 
 def test_a_server_that_is_not_there_is_one_line(workspace: Workspace):
-    write_jsonl(workspace.path / "data/responses/test.jsonl", ANSWERS)
+    record_jsonl(workspace.path / "data/responses/test.jsonl", ANSWERS)
     workspace.set("judge_responses.backend", "openai")
     workspace.set("judge_responses.openai.base_url", "http://127.0.0.1:9/v1")
     workspace.set("judge_responses.openai.max_attempts", 1)

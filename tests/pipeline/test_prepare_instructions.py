@@ -1,12 +1,17 @@
 """The stage prepare_instructions, as DVC runs it."""
 
-from scratchlm.artifacts import read_json, read_jsonl, write_json
+from pathlib import Path
+
+from scratchlm.artifacts import read_json, read_jsonl, write_json, write_sha256
 from tests.conftest import Workspace
+
+RAW = Path("data/raw/instructions.json")
 
 
 def test_counts_are_those_of_the_files_written(workspace: Workspace):
     entries = [{"instruction": f"Count to {n % 40}.", "input": "", "output": str(n)} for n in range(45)]
-    write_json(workspace.path / "data/raw/instructions.json", entries)
+    write_json(RAW, entries)
+    write_sha256(RAW)
     assert workspace.run("prepare_instructions").returncode == 0
     sizes = {
         name: len(read_jsonl(workspace.path / f"data/instructions/{name}.jsonl")) for name in ("train", "val", "test")
@@ -19,7 +24,8 @@ def test_counts_are_those_of_the_files_written(workspace: Workspace):
 
 
 def test_a_wrong_entry_is_one_line(workspace: Workspace):
-    write_json(workspace.path / "data/raw/instructions.json", [{"instruction": "Greet."}])
+    write_json(RAW, [{"instruction": "Greet."}])
+    write_sha256(RAW)
     result = workspace.run("prepare_instructions")
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert "entry 1 has no output" in result.stderr

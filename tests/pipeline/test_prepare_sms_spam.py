@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import read_json
+from scratchlm.artifacts import read_json, write_sha256
 from scratchlm.datasets.sms_spam import read_split
 from scratchlm.params import read_yaml
 from tests.conftest import ROOT, Workspace
@@ -15,6 +15,7 @@ def test_counts_are_those_of_the_files_written(workspace: Workspace):
     words = [first + second for first in "abcdefgh" for second in "abcde"]
     lines = [f"ham\tsee you at {word}" for word in words] + [f"spam\twin a {word}" for word in words[:20]]
     raw.write_text("".join(f"{line}\n" for line in [*lines, "ham\tSee you at AA"]))
+    write_sha256(raw)
     assert workspace.run("prepare_sms_spam").returncode == 0
     sizes = {
         name: len(read_split(workspace.path / f"data/sms_spam/{name}.csv"))

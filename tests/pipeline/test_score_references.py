@@ -3,8 +3,9 @@
 import pandas as pd
 
 from pipeline.score_references import main
-from scratchlm.artifacts import read_json, write_jsonl
+from scratchlm.artifacts import read_json
 from tests.conftest import Workspace
+from tests.records import record_jsonl
 
 
 def score(workspace: Workspace, count: int, best: int) -> tuple[pd.DataFrame, dict[str, float]]:
@@ -14,7 +15,7 @@ def score(workspace: Workspace, count: int, best: int) -> tuple[pd.DataFrame, di
         for n in range(count)
     ]
     answers[best]["response"] = "word, words"
-    write_jsonl(workspace.path / "data/responses/test.jsonl", answers)
+    record_jsonl(workspace.path / "data/responses/test.jsonl", answers)
     main()
     items = pd.read_csv(workspace.path / "metrics/plots/score_references_items.csv")
     return items, read_json(workspace.path / "metrics/score_references.json")

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from pipeline.score_sms_baselines import main
-from scratchlm.artifacts import read_json, write_csv, write_json
+from scratchlm.artifacts import read_json, write_csv, write_json, write_manifest
 from tests.conftest import Workspace
 from tests.tiny_model import save_tiny_model
 
@@ -19,6 +19,7 @@ def write_messages(workspace: Workspace, unused: list[dict[str, str]]) -> None:
         write_csv(workspace.path / f"data/sms_spam/{name}.csv", spam + ham, ["label", "text"])
     write_csv(workspace.path / "data/sms_spam/unused.csv", unused, ["label", "text"])
     write_json(workspace.path / "data/sms_spam/classes.json", ["ham", "spam"])
+    write_manifest(workspace.path / "data/sms_spam")
     save_tiny_model(workspace.path / "data/models/gpt2-roundtrip")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from scratchlm.artifacts import read_json, sha256_file
+from scratchlm.artifacts import read_json, sha256_file, write_sha256
 from scratchlm.models.storage import read_class_names
 from scratchlm.reporting.report import read_table
 from scratchlm.reporting.show import show_folder
@@ -69,6 +69,7 @@ def test_three_classes_go_through_every_stage(workspace: Workspace):
 def test_a_label_that_the_parameters_do_not_name_is_one_line(workspace: Workspace):
     Path("data/raw").mkdir()
     Path("data/raw/sms_spam.tsv").write_text("ham\tsee you\neggs\tthree\n")
+    write_sha256(Path("data/raw/sms_spam.tsv"))
     done = workspace.run("prepare_sms_spam")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "line 2 has the label 'eggs', which is not among prepare_sms_spam.labels [ham, spam]" in done.stderr

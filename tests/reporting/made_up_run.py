@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from scratchlm.artifacts import write_bytes, write_csv, write_json, write_jsonl, write_text
+from scratchlm.artifacts import write_bytes, write_csv, write_json, write_jsonl, write_sealed, write_sha256, write_text
 from scratchlm.reporting.figures import figure_png, temperature_figure
 from tests.conftest import ROOT
 
@@ -52,7 +52,7 @@ METRICS: dict[str, dict[str, Any]] = {
     "score_references": _scores("ref_", chrf=12.34, rouge_l=0.101, exact_match=0.02, empty=0.05, repetition=0.2),
     "judge_responses": {"items": 3, "re_asks": 0, "prompt_tokens": 900, "completion_tokens": 0, "cut_prompts": 2},
     "score_judgements": {"items": 3, "unparsed": 1, "score": 45.6, "score_ci_low": 40.1, "score_ci_high": 51.2}
-    | {"score_low": 30.4, "score_high": 63.7, "spearman_ref_chrf": 0.123},
+    | {"score_low": 30.4, "score_high": 63.7, "spearman_ref_chrf": 0.123, "spearman_words": -0.456},
 }
 
 PREDICTIONS = [
@@ -160,6 +160,32 @@ RELIABILITY = [
     {"confidence": 0.97, "accuracy": 0.99, "messages": 120},
 ]
 
+JUDGED_ITEMS = [
+    {
+        "id": row["id"],
+        "kind": ["say", "$tell", "\u65e5"][row["id"] % 3],
+        "words": row["id"] % 5,
+        "score": 9.0 * row["id"],
+    }
+    for row in RESPONSES
+    if row["id"] != 5  # the unparsed one
+]
+
+REPLIES = [
+    {
+        "id": row["id"],
+        "sample": sample,
+        "rubric": "points-100-v1",
+        "maximum": 100,
+        "reading": "reply",
+        "model": "m",
+        "status": "ok",
+    }
+    | {"replies": [{"content": f"It is {row['id']}, not {ATTACK}.\nSCORE: {9 * row['id']}" if sample == 0 else "2"}]}
+    for row in RESPONSES
+    for sample in range(2)
+]
+
 REFERENCE_ITEMS = [{"id": row["id"], "ref_exact_match": 0.0, "ref_chrf": 5.0 * row["id"]} for row in RESPONSES]
 
 
@@ -179,6 +205,7 @@ def write_run(folder: Path) -> set[str]:
         "metrics/plots/score_judgements_histogram.csv": [
             {"score_from": low, "score_to": low + 10, "count": low % 30} for low in range(0, 100, 10)
         ],
+        "metrics/plots/score_judgements_items.csv": JUDGED_ITEMS,
         "metrics/plots/score_references_items.csv": REFERENCE_ITEMS,
         "data/predictions/classifier.csv": PREDICTIONS,
     }
@@ -187,6 +214,7 @@ def write_run(folder: Path) -> set[str]:
         "data/samples/finetune_instruct.jsonl": ANSWERS_OVER_TRAINING,
         "data/samples/continuations.jsonl": CONTINUATIONS,
         "data/responses/test.jsonl": RESPONSES,
+        "data/judgements/replies.jsonl": REPLIES,
     }
     corpus, figure = "data/raw/corpus/manifest.json", "metrics/plots/sample_text_temperature.png"
     cards = {f"data/models/{model}/README.md": steps for model, steps in CARDS.items()}
@@ -200,10 +228,14 @@ def write_run(folder: Path) -> set[str]:
         write_json(folder / name, values)
     for name, steps in cards.items():
         write_text(folder / name, f"---\n{yaml.safe_dump({'lineage': steps})}---\n# A model\n")
-    write_json(folder / corpus, {"files": CORPUS})
+    write_sealed(folder / corpus, {"files": CORPUS})
+    recorded = ("data/predictions/classifier.csv", "data/responses/test.jsonl", "data/judgements/replies.jsonl")
+    for name in recorded:
+        write_sha256(folder / name)
     write_bytes(folder / figure, figure_png(temperature_figure("Return the", NEXT_TOKENS)))
     write_text(folder / SAMPLE, (ROOT / SAMPLE).read_text())
-    return {*tables, *texts, *metrics, *cards, corpus, figure, SAMPLE}
+    records = {f"{name}.sha256" for name in recorded}
+    return {*tables, *texts, *metrics, *cards, *records, corpus, figure, SAMPLE}
 
 
 def predictions_frame() -> pd.DataFrame:

@@ -22,10 +22,12 @@ from scratchlm.reporting.figures import (
     loss_figure,
     reliability_figure,
     results_figure,
-    scores_figure,
     temperature_figure,
 )
-from tests.reporting.made_up_run import BALANCE, CURVE, NEXT_TOKENS, PREDICTIONS, RELIABILITY
+from scratchlm.reporting.judge_figures import kinds_figure, scores_figure
+from scratchlm.reporting.judge_figures import lengths_figure as score_lengths_figure
+from scratchlm.statistics import bootstrap_interval
+from tests.reporting.made_up_run import BALANCE, CURVE, JUDGED_ITEMS, NEXT_TOKENS, PREDICTIONS, RELIABILITY
 
 CURVES = pd.DataFrame(CURVE).assign(val_accuracy=[0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
 LENGTHS = pd.DataFrame(
@@ -45,6 +47,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "balance": lambda: balance_figure(pd.DataFrame(BALANCE)),
     "lengths": lambda: lengths_figure(LENGTHS, bin_width=20),
     "scores": lambda: scores_figure(HISTOGRAM),
+    "kinds": lambda: kinds_figure(pd.DataFrame(JUDGED_ITEMS)),
+    "score lengths": lambda: score_lengths_figure(pd.DataFrame(JUDGED_ITEMS)),
     "results": lambda: results_figure(PANELS),
     "temperature": lambda: temperature_figure("Return the", NEXT_TOKENS),
 }
@@ -106,6 +110,23 @@ def test_the_bars_are_the_counts_of_both_histograms():
     lengths = bars(lengths_figure(LENGTHS, bin_width=20).axes[0])
     assert lengths == [(0, 5), (20, 3), (40, 1), (0, 0), (20, 2), (40, 4)]
     assert bars(scores_figure(HISTOGRAM).axes[0]) == [(0, 3), (10, 1)]
+
+
+def test_the_frequent_kinds_have_a_bar_of_their_mean_with_its_interval_and_the_rest_has_one():
+    kinds = [*"bbbaa", *"cdefghijk"]
+    items = pd.DataFrame({"kind": kinds, "score": [10.0, 20.0, 60.0, 5.0, 15.0, *range(20, 110, 10)]})
+    axes = kinds_figure(items).axes[0]
+    widths = [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)]
+    assert widths == pytest.approx([30, 10, 20, 30, 40, 50, 60, 70, 90])
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == ["b (3)", "a (2)", "c (1)", "d (1)", "e (1)", "f (1)", "g (1)", "h (1)", "all others (3)"]
+    ends = [line.get_segments()[0][:, 0].tolist() for line in axes.collections]
+    assert ends[:3] == [list(bootstrap_interval([10, 20, 60])), list(bootstrap_interval([5, 15])), [20, 20]]
+
+
+def test_every_judged_answer_is_a_point_of_its_length_and_score():
+    axes = score_lengths_figure(pd.DataFrame(JUDGED_ITEMS)).axes[0]
+    assert axes.collections[0].get_offsets().tolist() == [[row["words"], row["score"]] for row in JUDGED_ITEMS]
 
 
 def test_every_score_has_a_bar_from_zero_and_its_interval():

@@ -11,9 +11,11 @@ import pytest
 
 from scratchlm.artifacts import write_csv
 from scratchlm.errors import UserError
+from scratchlm.judging.reading import read_reason
 from scratchlm.reporting.published import COMPARISONS
 from scratchlm.reporting.report import (
     rank_answers,
+    rank_judged,
     read_predictions,
     read_table,
     render_report,
@@ -29,9 +31,11 @@ from tests.reporting.made_up_run import (
     CONTINUATIONS,
     CONTINUED,
     CORPUS,
+    JUDGED_ITEMS,
     METRICS,
     PREDICTIONS,
     REFERENCE_ITEMS,
+    REPLIES,
     RESPONSES,
     SAMPLES,
     predictions_frame,
@@ -48,7 +52,7 @@ PARAMS: dict[str, Any] = {
 }
 CLASSIFIER_FIGURES = ["classifier_curves", "classifier_confusion", "classifier_reliability"]
 FIGURES = ["results", "pretrain_loss", *CLASSIFIER_FIGURES, "instruct_loss", "sms_lengths", "sms_classes"]
-FIGURES += ["judge_scores", "temperature"]
+FIGURES += ["judge_scores", "judge_kinds", "judge_lengths", "temperature"]
 BOOK_SPLIT = PARAMS | {
     "prepare_sms_spam": {
         "labels": ["ham", "spam"],
@@ -61,6 +65,7 @@ BOOK_SPLIT = PARAMS | {
         "val_fraction": 0.1,
     }
 }
+REASONS = {row["id"]: read_reason(row) for row in REPLIES if row["sample"] == 0}
 VOID = {"meta", "img"}
 
 
@@ -118,6 +123,7 @@ def render(tmp_path: Path) -> Callable[..., str]:
             "predictions": predictions_frame(),
             "classes": CLASSES,
             "answers": rank_answers(RESPONSES, pd.DataFrame(REFERENCE_ITEMS)),
+            "judged": rank_judged(RESPONSES, pd.DataFrame(JUDGED_ITEMS), REASONS),
         }
         return render_report(**content | changes)
 
@@ -276,8 +282,27 @@ def test_answers_are_joined_with_their_metrics_by_id():
 
 def test_no_answer_is_both_among_the_best_and_the_worst(render: Callable[..., str]):
     answers = rank_answers(RESPONSES[:7], pd.DataFrame(REFERENCE_ITEMS))
-    text = Page(render(answers=answers)).text
-    assert [text.count(row["instruction"]) for row in answers] == [1] * 7
+    judged = rank_judged(RESPONSES[:7], pd.DataFrame(JUDGED_ITEMS), REASONS)
+    text = Page(render(answers=answers, judged=judged)).text
+    answered, judgements = text.split("Best by the judge")
+    assert [answered.count(row["instruction"]) for row in answers] == [1] * 7
+    assert [judgements.count(row["instruction"]) for row in judged] == [1] * 6
+
+
+def test_the_best_and_the_worst_by_the_judge_stand_with_its_reasons_and_the_unparsed_one_nowhere(
+    render: Callable[..., str],
+):
+    judgements = Page(render()).text.split("Best by the judge")[1]
+    best, worst = (part.split("Score")[1:] for part in judgements.split("Worst by the judge"))
+    shown = [[float(row.split("Reason")[0]) for row in part] for part in (best, worst)]
+    assert shown == [[99, 90, 81, 72, 63], [36, 27, 18, 9, 0]]
+    assert best[0].split("Reason")[1].startswith(f"It is 11, not {ATTACK}.")
+
+
+def test_a_judge_that_gives_no_reasons_is_said_to_give_none(render: Callable[..., str]):
+    judged = rank_judged(RESPONSES, pd.DataFrame(JUDGED_ITEMS), dict.fromkeys(REASONS, ""))
+    assert Page(render(judged=judged)).text.count("(the judge gave none)") == 10
+    assert "Best by the judge\nNone." in Page(render(judged=[])).text
 
 
 def test_pretraining_that_went_on_is_shown_with_its_base_curve_and_samples(render: Callable[..., str]):

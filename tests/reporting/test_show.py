@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.artifacts import write_csv, write_jsonl, write_manifest
+from scratchlm.artifacts import read_json, write_csv, write_jsonl, write_manifest
 from scratchlm.datasets.shards import TokenShards
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT
 from scratchlm.models.storage import load_gpt
 from scratchlm.reporting.show import show_folder
 from tests.corpora import write_byte_tokenizer, write_corpus, write_shards
+from tests.records import edit_sealed
 from tests.tiny_model import save_tiny_model
 
 
@@ -38,8 +39,8 @@ def test_tokens_are_counted_and_whole_documents_decoded(tokens: Path):
 
 def test_tokens_name_the_file_that_each_sample_came_from(tokens: Path):
     manifest = tokens / "manifest.json"
-    text = manifest.read_text()
-    manifest.write_text(text.replace('"source": "memory"', '"source": "a.jsonl"', 1))
+    first, *others = read_json(manifest)["shards"]
+    edit_sealed(manifest, shards=[first | {"source": "a.jsonl"}, *others])
     lines = list(show_folder(tokens, 2))
     assert "document 1 of train, from a.jsonl:" in lines
     assert sum(line.endswith("from memory:") for line in lines) == 2
@@ -55,7 +56,7 @@ def test_of_a_long_document_the_beginning_is_decoded(tmp_path: Path):
 
 def test_tokens_of_another_tokenizer_are_refused_after_their_counts(tokens: Path):
     manifest = tokens / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"tokenizer_sha256": "', '"tokenizer_sha256": "0'))
+    edit_sealed(manifest, tokenizer_sha256="0" * 64)
     lines = show_folder(tokens, 1)
     assert next(lines).startswith("token shards")
     with pytest.raises(UserError, match="was made with the tokenizer 0"):

@@ -53,6 +53,16 @@ def test_a_damaged_checkpoint_is_skipped_with_a_line(tmp_path: Path, file: str, 
     assert f"step-00000002/{file}" in capsys.readouterr().err
 
 
+def test_a_damaged_checkpoint_is_set_aside_and_neither_kept_nor_counted(tmp_path: Path):
+    save(tmp_path, 1)
+    save(tmp_path, 4)
+    (tmp_path / "step-00000004/progress.json").write_text("{")
+    assert load_checkpoint(tmp_path, *trained(0), keep_best=False).step == 1
+    save(tmp_path, 2)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["damaged-step-00000004", "step-00000001", "step-00000002"]
+
+
 def test_best_weights_stay_as_long_as_a_checkpoint_names_them(tmp_path: Path):
     model, optimizer = trained(0)
     for step, best_step in ((1, 1), (2, 2), (3, 2), (4, 2)):

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from scratchlm.datasets.instructions import format_prompt, read_instructions
+from scratchlm.datasets.instructions import read_instructions
+from scratchlm.datasets.prompts import alpaca, format_prompt
 from scratchlm.datasets.sources import INSTRUCTIONS
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.errors import UserError
@@ -31,6 +32,7 @@ ENTRIES = [{"instruction": "Say it.", "input": word, "output": "ok"} for word in
 def config(**changes: object) -> InstructionConfig:
     values = tiny_config(eval_every_steps=10, save_every_steps=10, learning_rate=3e-2).model_dump() | {
         "base": "pretrained",
+        "prompt": "alpaca",
         "train": "all",
         "lora": LoRAConfig(r=2, alpha=4.0),
         "dropout": 0.0,
@@ -49,7 +51,7 @@ def tune(folder: Path, val_entry: dict[str, str] = ENTRIES[0], **changes: object
     model = byte_model()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     splits = {"train": ENTRIES, "val": [val_entry]}
-    progress, _ = InstructionTuning(config(**changes), model, TOKENIZER, splits).fit(folder)
+    progress, _ = InstructionTuning(config(**changes), model, alpaca(), TOKENIZER, splits).fit(folder)
     return model, progress, before
 
 
@@ -79,7 +81,7 @@ def test_the_weights_of_the_best_evaluation_are_kept(tmp_path: Path):
     last, _, _ = tune(tmp_path / "last", other, epochs=20, eval_every_steps=2, keep="last")
     losses = [row["val_loss"] for row in progress.rows]
     assert 2 < progress.best_step == 2 * (1 + losses.index(min(losses))) < 20
-    examples = [instruction_example(other, TOKENIZER, "response")]
+    examples = [instruction_example(other, alpaca(), TOKENIZER, "response")]
     kept, ended = (evaluate_examples(model.eval(), examples, 4, 256)["val_loss"] for model in (best, last))
     assert (kept, ended) == (min(losses), losses[-1])
 
@@ -104,7 +106,7 @@ def test_the_loss_on_all_teaches_the_prompt_too(tmp_path: Path):
 
 
 def test_the_response_and_the_end_of_text_are_the_targets():
-    example = instruction_example(ENTRIES[0], TOKENIZER, "response")
+    example = instruction_example(ENTRIES[0], alpaca(), TOKENIZER, "response")
     prompt = format_prompt(ENTRIES[0])
     assert TOKENIZER.decode(example.tokens) == prompt + "ok"
     assert list(example.target) == [IGNORED] * (len(prompt) - 1) + [*b"ok", 256]
@@ -112,7 +114,7 @@ def test_the_response_and_the_end_of_text_are_the_targets():
 
 
 def test_the_loss_on_all_predicts_every_next_token():
-    example = instruction_example(ENTRIES[0], TOKENIZER, "all")
+    example = instruction_example(ENTRIES[0], alpaca(), TOKENIZER, "all")
     assert list(example.target) == [*example.tokens[1:], 256]
 
 
@@ -120,7 +122,7 @@ def test_the_loss_of_a_step_is_the_mean_over_its_response_tokens():
     """Computed by hand, each entry alone: however the micro-batches cut and pad them."""
     entries = [entry | {"output": "o" * length} for entry, length in zip(ENTRIES, (1, 30, 3, 12), strict=True)]
     settings = config(micro_batch_size=3)
-    tuning = InstructionTuning(settings, byte_model(), TOKENIZER, {"train": entries, "val": entries})
+    tuning = InstructionTuning(settings, byte_model(), alpaca(), TOKENIZER, {"train": entries, "val": entries})
     losses, tokens = accumulate_gradients(tuning.model, tuning.batches, language_model_loss, settings, 0)
     ours, responses = tuning.model.wte.weight.grad, (1 + 30 + 3 + 12) + 4  # each with its end of text
     assert tokens > sum(len(example.tokens) for example in tuning.examples["train"])
@@ -140,8 +142,8 @@ def test_the_loss_of_a_step_is_the_mean_over_its_response_tokens():
 def test_less_than_two_percent_of_what_the_books_entries_cost_is_padding(mirror: Path, gpt2_directory: Path):
     book = mirror / INSTRUCTIONS["book"].urls[0].removeprefix("https://")
     entries = read_instructions(book)[:935]  # as the book splits them
-    tokenizer = load_tokenizer(gpt2_directory)
-    examples = [instruction_example(entry, tokenizer, "response") for entry in entries]
+    template, tokenizer = alpaca(), load_tokenizer(gpt2_directory)
+    examples = [instruction_example(entry, template, tokenizer, "response") for entry in entries]
     for seed in range(3):
         assert ExampleBatches(examples, 8, 8, seed, tokenizer.eot_id).padding_rate(epochs=2) < 0.016
 
@@ -152,12 +154,14 @@ NO_ROOM = ENTRIES[0] | {"input": "x" * 100}
 
 
 def fitted(too_long: str, max_tokens: int, entries: list[dict[str, str]], loss_on: str = "response"):
-    return fit_to_length("train", entries, TOKENIZER, config(too_long=too_long, max_tokens=max_tokens, loss_on=loss_on))
+    return fit_to_length(
+        "train", entries, alpaca(), TOKENIZER, config(too_long=too_long, max_tokens=max_tokens, loss_on=loss_on)
+    )
 
 
 def test_entries_that_do_not_fit_are_left_out_and_counted():
     splits = {"train": [*ENTRIES, LONG, NO_ROOM], "val": [NO_ROOM, ENTRIES[0]]}
-    tuning = InstructionTuning(config(max_tokens=PROMPT + 9), byte_model(), TOKENIZER, splits)
+    tuning = InstructionTuning(config(max_tokens=PROMPT + 9), byte_model(), alpaca(), TOKENIZER, splits)
     counts = {"train_too_long": 2, "train_left_out": 2, "val_too_long": 1, "val_left_out": 1}
     assert tuning.counts == counts | {"padding_rate": 0}
     assert [len(tuning.examples[name]) for name in ("train", "val")] == [4, 1]
@@ -167,7 +171,7 @@ def test_entries_that_do_not_fit_are_left_out_and_counted():
 def test_an_entry_of_exactly_max_tokens_stays_whole():
     for too_long in ("leave_out", "truncate", "error"):
         pairs, counts = fitted(too_long, PROMPT + 10, [LONG])
-        assert pairs == [(LONG, instruction_example(LONG, TOKENIZER, "response"))]
+        assert pairs == [(LONG, instruction_example(LONG, alpaca(), TOKENIZER, "response"))]
         assert counts == {"train_too_long": 0, "train_left_out": 0}
 
 
@@ -199,7 +203,7 @@ def test_too_long_entries_are_an_error_that_names_the_longest():
 def test_a_split_that_is_all_too_long_is_one_line(split: str):
     splits = {"train": ENTRIES, "val": ENTRIES} | {split: [NO_ROOM]}
     with pytest.raises(UserError, match=f"no entry of {split} fits into 200 tokens"):
-        InstructionTuning(config(max_tokens=200), byte_model(), TOKENIZER, splits)
+        InstructionTuning(config(max_tokens=200), byte_model(), alpaca(), TOKENIZER, splits)
 
 
 def test_a_truncated_split_trains_and_is_sampled_up_to_the_end_of_the_context(tmp_path: Path):
@@ -207,6 +211,7 @@ def test_a_truncated_split_trains_and_is_sampled_up_to_the_end_of_the_context(tm
     tuning = InstructionTuning(
         config(max_tokens=PROMPT + 1, too_long="truncate", epochs=10),
         byte_model(context_length=PROMPT + 1),
+        alpaca(),
         TOKENIZER,
         {"train": entries, "val": entries},
     )

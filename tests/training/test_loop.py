@@ -2,17 +2,21 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from scratchlm.artifacts import sha256_directory
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT
 from scratchlm.training.batches import Batch, TokenBatches
+from scratchlm.training.evaluation import evaluate_tokens
 from scratchlm.training.loop import take_step
 from scratchlm.training.losses import language_model_loss, next_token_loss
 from scratchlm.training.optimizer import build_optimizer
@@ -58,7 +62,7 @@ def test_two_runs_end_with_the_same_bits(run_training: Training):
 @pytest.mark.parametrize("micro_batch", range(1, 2 * STEPS + 1))
 @pytest.mark.parametrize(("optimizer", "save_every_steps"), [("adamw", 1), ("adamw", 4), ("muon", 3)])
 def test_a_run_stopped_at_any_micro_batch_ends_bit_identical(
-    run_training: Training, micro_batch: int, optimizer: str, save_every_steps: int
+    run_training: Training, micro_batch: int, optimizer: str, save_every_steps: int, tmp_path: Path
 ):
     settings = {"optimizer": optimizer, "save_every_steps": save_every_steps}
     model, progress = run_training("whole", **settings)
@@ -67,6 +71,12 @@ def test_a_run_stopped_at_any_micro_batch_ends_bit_identical(
     resumed, resumed_progress = run_training("stopped", **settings)
     assert_same(weights(resumed), weights(model))
     assert resumed_progress == progress
+    assert last_state(tmp_path / "stopped") == last_state(tmp_path / "whole")
+
+
+def last_state(folder: Path) -> dict[str, str]:
+    """The files of the last checkpoint: parameters, optimizer, everything that was logged."""
+    return sha256_directory(folder / f"step-{STEPS:08d}")
 
 
 def test_a_finished_training_is_not_repeated(run_training: Training):
@@ -195,6 +205,48 @@ def test_a_signal_saves_and_the_next_run_goes_on(run_training: Training, number:
     assert_same(weights(resumed), weights(whole))
     assert resumed_progress == progress
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("evaluation", [1, 2, 3])
+def test_a_signal_breaks_an_evaluation_off_and_the_next_run_begins_with_it(
+    run_training: Training, number: int, evaluation: int, shards: MemoryShards
+):
+    settings = {"save_every_steps": 100, "keep": "best"}
+    whole, progress = run_training("whole", **settings)
+    evaluated = 0
+
+    def evaluate(model: GPT) -> dict[str, float]:
+        nonlocal evaluated
+        evaluated += 1
+        if evaluated == evaluation:
+            os.kill(os.getpid(), number)
+            time.sleep(60)
+        return evaluate_tokens(model, shards, "val", LENGTH)
+
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_training("stopped", evaluate=evaluate, **settings)
+    assert time.monotonic() - start < 30
+    resumed, resumed_progress = run_training("stopped", **settings)
+    assert_same(weights(resumed), weights(whole))
+    assert resumed_progress == progress
+
+
+def test_a_training_that_does_not_fit_on_the_disk_is_refused_before_its_first_step(
+    run_training: Training, monkeypatch: pytest.MonkeyPatch
+):
+    model = tiny_model()
+    size = 4 * model.num_parameters()
+    needed = 3 * 3 * size + size  # weights and two moments in three checkpoints, and the model
+    monkeypatch.setattr("scratchlm.disk.free_space", lambda folder: needed - 1)
+    with pytest.raises(UserError, match=rf"this training, checkpoints and model, needs {needed:,} bytes in "):
+        run_training("small", loss_fn=stopping_at(1))
+    monkeypatch.setattr("scratchlm.disk.free_space", lambda folder: needed)
+    run_training("large")
+    monkeypatch.setattr("scratchlm.disk.free_space", lambda folder: size)
+    with pytest.raises(UserError, match="checkpoints and model"):
+        run_training("small", loss_fn=stopping_at(1))
 
 
 def test_bfloat16_computes_the_loss_of_float32_weights_in_less_precision(run_training: Training):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -18,6 +19,26 @@ def test_the_first_signal_only_asks_and_the_handlers_come_back(number: int):
         os.kill(os.getpid(), number)
         assert stop.received
     assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_what_runs_at_once_and_nothing_is_begun_after_it(number: int):
+    called = []
+
+    def function() -> str:
+        called.append(number)
+        if len(called) == 2:
+            os.kill(os.getpid(), number)
+            time.sleep(60)
+        return "done"
+
+    start = time.monotonic()
+    with stop_on_signal() as stop:
+        assert stop.run(function) == "done"
+        assert stop.run(function) is None
+        assert stop.received
+        assert stop.run(function) is None
+    assert (len(called), time.monotonic() - start < 30) == (2, True)
 
 
 def test_the_second_signal_ends_the_process():

@@ -21,21 +21,24 @@ Message = Mapping[str, str]  # role: user or assistant; content
 
 
 class ChatTemplate:
-    """A compiled template, which may read the names of special tokens; it runs in Jinja's sandbox."""
+    """A compiled template, which may read the names of special tokens; it runs in Jinja's sandbox.
 
-    def __init__(self, path: Path, source: str, special_tokens: Mapping[str, str]) -> None:
-        self.path, self.special_tokens = path, special_tokens
+    `place` is where it stands, for messages.
+    """
+
+    def __init__(self, place: Path | str, source: str, special_tokens: Mapping[str, str]) -> None:
+        self.place, self.source, self.special_tokens = place, source, special_tokens
         try:
             self.template = _compile(source)
         except TemplateError as error:
-            raise UserError(f"{path}: the chat template is no Jinja that can be read: {error}.") from None
+            raise UserError(f"{place}: the chat template is no Jinja that can be read: {error}.") from None
 
     def render(self, messages: Sequence[Message]) -> str:
         """The text of a conversation, up to where the assistant's next message begins."""
         try:
             return self.template.render(messages=messages, add_generation_prompt=True, **self.special_tokens)
         except (TemplateError, TypeError) as error:
-            raise UserError(f"{self.path}: the chat template refuses this conversation: {error}.") from None
+            raise UserError(f"{self.place}: the chat template refuses this conversation: {error}.") from None
 
     def encode(self, messages: Sequence[Message], tokenizer: Tokenizer) -> list[int]:
         """The tokens of `render`; an end of text is one token if the template wrote it, text if a message holds it."""
@@ -63,6 +66,11 @@ def read_chat_template(directory: Path) -> ChatTemplate | None:
     return ChatTemplate(path, source, _special_tokens(settings))
 
 
+def read_special_tokens(directory: Path) -> dict[str, str]:
+    """What a template may name of the tokenizer of a model directory: bos_token and the like."""
+    return _special_tokens(read_json(directory / "tokenizer_config.json"))
+
+
 def _compile(source: str) -> Template:
     """As `transformers` compiles it, but for `{% generation %}`, which marks text for training."""
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
@@ -82,7 +90,7 @@ def _raise_exception(message: str) -> None:
 
 
 def _special_tokens(settings: Mapping[str, Any]) -> dict[str, str]:
-    """bos_token and the like; a file may have each as a text, or as an object with it."""
+    """A file may have each as a text, or as an object with it."""
     tokens = {name: settings.get(name) for name in ("bos_token", "eos_token", "unk_token", "pad_token")}
     texts = {name: token["content"] if isinstance(token, dict) else token for name, token in tokens.items()}
     return {name: text for name, text in texts.items() if text is not None}

@@ -12,11 +12,11 @@ from scratchlm.artifacts import (
     atomic_directory,
     has_sha256,
     link_file,
-    read_json,
+    read_sealed,
     sha256_json,
-    write_json,
+    write_sealed,
 )
-from scratchlm.datasets.documents import find_reader
+from scratchlm.datasets.documents import FILE_FIELDS, find_reader
 from scratchlm.datasets.download import Download, fetch_all
 from scratchlm.datasets.package_docs import write_package_docs
 from scratchlm.datasets.sources import (
@@ -50,11 +50,11 @@ def fetch_corpus(config: CorpusConfig, directory: Path) -> dict[str, Any]:
     files = _list_sources(config)
     _bring({name: source for name, source in files.items() if not _is_whole(_waiting_file(name, source))})
     waiting = {name: _waiting_file(name, source) for name, source in files.items()}
-    manifest = {"files": [read_json(_record(path)) for path in waiting.values()]}
+    manifest = {"files": [read_sealed(_record(path), FILE_FIELDS) for path in waiting.values()]}
     with atomic_directory(directory) as partial:
         for name, path in waiting.items():
             link_file(path, partial / name)
-        write_json(partial / MANIFEST, manifest)
+        write_sealed(partial / MANIFEST, manifest)
     return manifest
 
 
@@ -99,7 +99,7 @@ def _bring(files: Mapping[str, Source | Package]) -> None:
         name, source = arriving[target]
         size = target.stat().st_size
         entry = {"name": name, "url": source.urls[0], "bytes": size, "sha256": sha256, "licence": source.licence}
-        write_json(_record(target), entry)
+        write_sealed(_record(target), entry)
 
     arriving = {_waiting_file(name, source): (name, source) for name, source in files.items()}
     downloads = []
@@ -113,7 +113,10 @@ def _bring(files: Mapping[str, Source | Package]) -> None:
 
 def _is_whole(target: Path) -> bool:
     """Whether an earlier run left a file in `.work/corpus/`, and nothing has changed it since."""
-    return _record(target).exists() and has_sha256(target, read_json(_record(target))["sha256"])
+    try:
+        return has_sha256(target, read_sealed(_record(target), FILE_FIELDS)["sha256"])
+    except UserError:
+        return False
 
 
 def _record(target: Path) -> Path:

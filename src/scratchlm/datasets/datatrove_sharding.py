@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from datatrove.pipeline.base import PipelineStep
 
-from scratchlm.artifacts import MANIFEST, read_json, sha256_file
+from scratchlm.artifacts import MANIFEST, read_sealed, sha256_file
 from scratchlm.datasets.documents import corpus_files
 from scratchlm.datasets.sharding import STAGE, ShardConfig, file_folder, shard_file, shard_inputs
 from scratchlm.errors import UserError
@@ -44,6 +44,6 @@ class ShardFiles(PipelineStep):
             with joined_work_folder(self.work), locked(lock, f"task that shards {file['name']}"):
                 no_rows = np.empty(0, np.int64)
                 shard_file(self.corpus, file, self.tokenizer, self.config, folder, no_rows, self.threads)
-            for shard in read_json(folder / MANIFEST)["shards"]:
+            for shard in read_sealed(folder / MANIFEST, {"shards": list})["shards"]:
                 self.stat_update(f"{shard['split']}_tokens", value=shard["tokens"], unit="shard")
         return data

@@ -8,12 +8,12 @@ import lzma
 import re
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
-from scratchlm.artifacts import MANIFEST, read_object
+from scratchlm.artifacts import MANIFEST, check_fields, read_sealed, verify_file
 from scratchlm.errors import UserError
 
 # Together these keep every process below 1 GB: benchmarks/shard_memory.py.
@@ -28,6 +28,7 @@ PARQUET_BUFFER = 2**20
 GUTENBERG_TEXT = re.compile(
     r"\*{3} ?START OF TH(?:E|IS) PROJECT GUTENBERG.*?\*{3}(.*)\*{3} ?END OF TH(?:E|IS) PROJECT GUTENBERG", re.DOTALL
 )
+FILE_FIELDS = {"name": str, "url": str, "bytes": int, "sha256": str, "licence": str}
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 # With its defaults one number among the texts makes `datasets` put every text into quotation marks.
 LOADERS: dict[str, dict[str, Any]] = {".json": {"on_mixed_types": None, "parse_agent_traces": False}, ".arrow": {}}
@@ -37,7 +38,17 @@ Document = Iterable[str]  # a text as its parts in order, of any length, which c
 
 def corpus_files(directory: Path) -> list[dict[str, Any]]:
     """The manifest's entry of each file of a corpus, by name: name, url, bytes, sha256, licence."""
-    return sorted(read_object(directory / MANIFEST, {"files": list})["files"], key=lambda file: file["name"])
+    files = read_sealed(directory / MANIFEST, {"files": list})["files"]
+    for number, file in enumerate(files, start=1):
+        check_fields(f"{directory / MANIFEST}, file {number}", file, FILE_FIELDS)
+    return sorted(files, key=lambda file: file["name"])
+
+
+def verified_file(directory: Path, file: Mapping[str, Any]) -> Path:
+    """The path of a file of a corpus, by its entry in the manifest, once size and sha256 were compared: UserError."""
+    path = directory / file["name"]
+    verify_file(path, file["bytes"], file["sha256"])
+    return path
 
 
 def read_documents(path: Path) -> Iterator[Document]:
@@ -111,7 +122,9 @@ def _read_parquet(path: Path) -> Iterator[Any]:
             _check_page_sizes(file.metadata, path)
             for batch in file.iter_batches(PARQUET_ROWS, columns=["text"]):
                 yield from (value.as_py() for value in batch.column(0))  # one at a time in memory
-    except (pa.ArrowException, UnicodeDecodeError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk: pyarrow's own has no number
+            raise
         raise UserError(f"{path} is no readable Parquet file: {error}; fetch it again.") from None
 
 

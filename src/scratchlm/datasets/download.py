@@ -17,7 +17,8 @@ import httpx
 from tqdm import tqdm
 
 from scratchlm.artifacts import atomic_file, has_sha256, sha256_file
-from scratchlm.datasets.transfer import RefusedError, forget, require_space, transfer
+from scratchlm.datasets.transfer import RefusedError, forget, transfer
+from scratchlm.disk import require_space
 from scratchlm.errors import UserError
 from scratchlm.params import resolve_path
 from scratchlm.workspace import work_root

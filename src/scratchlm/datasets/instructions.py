@@ -1,16 +1,15 @@
-"""Instructions in the Alpaca schema: read, deduplicate, split; the one prompt of training, generation and judging."""
+"""Instructions in the Alpaca schema: read, deduplicate, split."""
 
 import json
 from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
-from scratchlm.artifacts import read_json, read_json_lines, write_jsonl
+from scratchlm.artifacts import read_json, read_json_lines, write_jsonl, write_manifest
 from scratchlm.datasets.near_duplicates import near_duplicate_pairs
 from scratchlm.datasets.splits import cut
 from scratchlm.errors import UserError
@@ -18,15 +17,6 @@ from scratchlm.params import Schema
 
 FIELDS = ("instruction", "input", "output")
 SPLITS = ("train", "val", "test")
-HEADER = "Below is an instruction that describes a task. Write a response that appropriately completes the request."
-
-# The same prompt as a chat template (Jinja): a user's message is the instruction, with its input section if any.
-CHAT_TEMPLATE = (
-    "{{ '" + HEADER + "' }}{% for message in messages %}"
-    "{% if message['role'] == 'user' %}{{ '\\n\\n### Instruction:\\n' + message['content'] }}"
-    "{% elif message['role'] == 'assistant' %}{{ '\\n\\n### Response:\\n' + message['content'] }}"
-    "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '\\n\\n### Response:\\n' }}{% endif %}"
-)
 
 Entry = dict[str, str]
 Place = tuple[str, int]  # split and row
@@ -42,14 +32,6 @@ class SplitConfig(Schema):
     order: Literal["shuffled", "file"]
     train_fraction: float = Field(gt=0, lt=1)
     val_fraction: float = Field(gt=0, lt=1)
-
-
-def format_prompt(entry: Mapping[str, str]) -> str:
-    """The Alpaca prompt of the book, up to where the response begins; a section without an input is left out."""
-    sections = [HEADER, f"### Instruction:\n{entry['instruction']}"]
-    if entry["input"]:
-        sections.append(f"### Input:\n{entry['input']}")
-    return "\n\n".join([*sections, "### Response:\n"])
 
 
 def read_instructions(path: Path) -> list[Entry]:
@@ -141,9 +123,10 @@ def _count_leaks(splits: dict[str, list[Entry]]) -> dict[str, int]:
 
 
 def write_instructions(directory: Path, splits: dict[str, list[Entry]]) -> None:
-    """Write one JSONL file a split."""
+    """Write one JSONL file a split, and their manifest."""
     for name, entries in splits.items():
         write_jsonl(directory / f"{name}.jsonl", entries)
+    write_manifest(directory)
 
 
 def _key(entry: Entry) -> tuple[str, str]:

@@ -35,6 +35,10 @@ def run_on_files(what: str, function: Callable[..., None], jobs: Iterable[tuple[
             raise UserError(
                 f"one of {workers} tokenizing processes was killed; if memory ran out, set SCRATCHLM_WORKERS to fewer."
             ) from None
+        except KeyboardInterrupt:
+            for worker in multiprocessing.active_children():
+                worker.kill()  # leaving the block would wait for the files that they have begun
+            raise
 
 
 def worker_count() -> int:

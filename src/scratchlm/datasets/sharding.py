@@ -17,12 +17,12 @@ from scratchlm.artifacts import (
     MANIFEST,
     atomic_directory,
     has_sha256,
-    read_json,
+    read_sealed,
     sha256_file,
-    verify_file,
-    write_json,
+    verify_manifest,
+    write_sealed,
 )
-from scratchlm.datasets.documents import Document, corpus_files, read_documents
+from scratchlm.datasets.documents import Document, corpus_files, read_documents, verified_file
 from scratchlm.datasets.encoding import Encoder, Engine, Part, encode_parts
 from scratchlm.datasets.minhash import find_near_duplicates, write_signatures
 from scratchlm.datasets.processes import run_on_files, worker_count
@@ -58,6 +58,7 @@ def shard_corpus(corpus: Path, tokenizer: Path, config: ShardConfig, directory: 
     that a killed run had finished wait in `.work/shard_corpus/`.
     """
     files = corpus_files(corpus)
+    verify_manifest(tokenizer)
     encoder = _load_encoder(tokenizer, config.engine)
     processes, threads = _share_out(files, encoder.max_threads)
     with work_folder(STAGE, shard_inputs(files, encoder.tokenizer.sha256, config)) as work:
@@ -87,7 +88,7 @@ def file_folder(work: Path, file: Entry) -> Path:
 def sign_file(corpus: Path, file: Entry, config: ShardConfig, directory: Path) -> None:
     """Write the signatures of the documents of one corpus file that are not too short, unless they stand there."""
     if not directory.exists():
-        documents = _long_documents(_verified(corpus, file), config, Counter())
+        documents = _long_documents(verified_file(corpus, file), config, Counter())
         write_signatures(map(cut_text, documents), config.near_duplicate_threshold, directory)
 
 
@@ -106,7 +107,7 @@ def shard_file(
     """
     if _is_whole(directory):
         return
-    path = _verified(corpus, file)
+    path = verified_file(corpus, file)
     encoder = _load_encoder(tokenizer, config.engine)
     known = encoder.tokenizer
     dropped: Counter[str] = Counter(dict.fromkeys(DROPPED, 0))
@@ -117,7 +118,7 @@ def shard_file(
         with closing(train), closing(val):
             for part in encode_parts(parts, encoder, threads):
                 (val if part.is_val else train).add(part.tokens, part.text_bytes, part.ends)
-        write_json(partial / MANIFEST, {"shards": train.shards + val.shards, "dropped": dropped})
+        write_sealed(partial / MANIFEST, {"shards": train.shards + val.shards, "dropped": dropped})
 
 
 def count_shards(manifest: dict[str, Any]) -> dict[str, float]:
@@ -152,12 +153,6 @@ def _find_near_duplicates(corpus: Path, files: list[Entry], config: ShardConfig,
     jobs = [(corpus, file, config, folder) for file, folder in zip(files, folders, strict=True)]
     run_on_files("comparing", sign_file, jobs, worker_count())
     return find_near_duplicates(folders, config.near_duplicate_threshold)
-
-
-def _verified(corpus: Path, file: Entry) -> Path:
-    path = corpus / file["name"]
-    verify_file(path, file["bytes"], file["sha256"])
-    return path
 
 
 def _long_documents(path: Path, config: ShardConfig, dropped: Counter[str]) -> Iterator[Document]:
@@ -221,12 +216,15 @@ def _characters(text: Document, start: int, end: int) -> Iterator[str]:
 def _is_whole(directory: Path) -> bool:
     if not directory.exists():
         return False
-    shards = read_json(directory / MANIFEST)["shards"]
+    try:
+        shards = read_sealed(directory / MANIFEST, {"shards": list})["shards"]
+    except UserError:
+        return False
     return all(has_sha256(directory / shard["file"], shard["sha256"]) for shard in shards)
 
 
 def _sum_dropped(folders: list[Path]) -> dict[str, int]:
-    counts = [read_json(folder / MANIFEST)["dropped"] for folder in folders]
+    counts = [read_sealed(folder / MANIFEST, {"dropped": dict})["dropped"] for folder in folders]
     return {key: sum(count[key] for count in counts) for key in DROPPED}
 
 

@@ -14,16 +14,16 @@ from scratchlm.artifacts import (
     MANIFEST,
     check_fields,
     link_file,
-    read_json,
     read_object,
+    read_sealed,
     sha256_file,
     verify_file,
-    write_json,
+    write_sealed,
 )
 from scratchlm.datasets.tokenizers import Tokenizer
 from scratchlm.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 SPLITS = ("train", "val")
 TOTALS = ("documents", "tokens", "text_bytes")
 FIELDS = {"dtype": str, "vocab_size": int, "eot_id": int, "tokenizer_sha256": str, "splits": dict, "shards": list}
@@ -95,7 +95,7 @@ def write_shard_manifest(directory: Path, folders: list[Path], tokenizer: Tokeni
     shards: list[dict[str, Any]] = []
     counts: Counter[str] = Counter()
     for folder in folders:
-        for shard in read_json(folder / MANIFEST)["shards"]:
+        for shard in read_sealed(folder / MANIFEST, {"shards": list})["shards"]:
             name = _shard_name(shard["split"], counts[shard["split"]])
             counts[shard["split"]] += 1
             link_file(folder / shard["file"], directory / name)
@@ -112,7 +112,7 @@ def write_shard_manifest(directory: Path, folders: list[Path], tokenizer: Tokeni
         },
         "shards": shards,
     }
-    write_json(directory / MANIFEST, manifest)
+    write_sealed(directory / MANIFEST, manifest)
     return manifest
 
 
@@ -123,10 +123,10 @@ class TokenShards:
     """
 
     def __init__(self, directory: Path, verify: bool = True) -> None:
-        self.manifest: dict[str, Any] = read_object(directory / MANIFEST, {"format": int})
-        if self.manifest["format"] != FORMAT:
-            raise UserError(f"{directory} has format {self.manifest['format']}, not {FORMAT}; run shard_corpus again.")
-        check_fields(str(directory / MANIFEST), self.manifest, FIELDS)
+        version = read_object(directory / MANIFEST, {"format": int})["format"]
+        if version != FORMAT:
+            raise UserError(f"{directory} has format {version}, not {FORMAT}; run shard_corpus again.")
+        self.manifest: dict[str, Any] = read_sealed(directory / MANIFEST, FIELDS)
         self.directory = directory
         self.eot_id: int = self.manifest["eot_id"]
         self.vocab_size: int = self.manifest["vocab_size"]

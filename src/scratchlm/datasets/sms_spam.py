@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from scratchlm.artifacts import atomic_file, read_json, write_json
+from scratchlm.artifacts import atomic_file, read_json, write_json, write_manifest
 from scratchlm.datasets.splits import cut
 from scratchlm.errors import UserError
 from scratchlm.params import Schema
@@ -102,12 +102,13 @@ def _class_size(rows: Mapping[str, np.ndarray], config: SplitConfig) -> int:
 
 
 def write_sms_spam(directory: Path, frames: Mapping[str, pd.DataFrame], classes: Sequence[str]) -> None:
-    """Write one CSV a split, with columns label and text, and the names of the classes in their order."""
+    """Write a CSV a split, with columns label and text, the names of the classes in their order, and their manifest."""
     for name, frame in frames.items():
         with atomic_file(directory / f"{name}.csv") as partial:
             # All quoted: before Python 3.13 a lone carriage return would stand unquoted and end the line for readers.
             frame.to_csv(partial, index=False, lineterminator="\n", quoting=csv.QUOTE_ALL)
     write_json(directory / CLASSES, list(classes))
+    write_manifest(directory)
 
 
 def read_classes(directory: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """The file of SMS messages: extract it from a download, and read it in the form that the parameters name."""
 
 import io
+import lzma
 import zipfile
 import zlib
 from pathlib import Path
@@ -17,6 +18,17 @@ COLUMNS = ("label", "text")
 ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # a cut archive has its beginning
 ARCHIVE_MEMBER = "SMSSpamCollection"
 MAX_BYTES = 64 * 2**20
+# What zipfile raises of an archive: OSError of a place before its beginning, ValueError of one beyond any file's end.
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+)
 SEPARATORS = {"tab": "\t", "comma": ","}
 
 
@@ -58,7 +70,7 @@ def _read_member(archive: Path) -> bytes:
             content = member.read(MAX_BYTES + 1)
     except KeyError:
         raise UserError(f"the archive has no member {ARCHIVE_MEMBER}; give UCI's archive or a plain file.") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except DAMAGE as error:
         raise UserError(f"the archive cannot be read ({error}); download it again.") from None
     if len(content) > MAX_BYTES:
         raise UserError(f"{ARCHIVE_MEMBER} in the archive is larger than {MAX_BYTES:,} bytes; give a plain file.")

@@ -86,6 +86,24 @@ INSTRUCTIONS = _table(
     ),
 )
 
+PREFERENCES = _table(
+    Source(
+        name="sample",
+        urls=("data/sample/preferences.json",),
+        sha256="eb642a2b8bd44d9a6c8f038d1f2ecb8e4267b957fcbb17f3f45865c35a620284",
+        licence="Apache-2.0 (written for this project)",
+    ),
+    Source(
+        name="book",
+        urls=(
+            f"{_BOOK}/main/ch07/04_preference-tuning-with-dpo/instruction-data-with-preference.json",
+            f"{_BOOK}/{_BOOK_COMMIT}/ch07/04_preference-tuning-with-dpo/instruction-data-with-preference.json",
+        ),
+        sha256="305315abf14f65fa42c01a0877572f832606571c2a7d49f152ac1d758b16756e",
+        licence="Apache-2.0 (rasbt/LLMs-from-scratch)",
+    ),
+)
+
 TEXTS = _table(
     Source(
         name="tinyshakespeare",

@@ -12,8 +12,8 @@ import tokenizers
 from pydantic import Field
 from tokenizers import models, pre_tokenizers, trainers
 
-from scratchlm.artifacts import atomic_directory
-from scratchlm.datasets.documents import corpus_files, read_documents
+from scratchlm.artifacts import atomic_directory, write_manifest
+from scratchlm.datasets.documents import corpus_files, read_documents, verified_file
 from scratchlm.datasets.download import Download, fetch_all
 from scratchlm.datasets.lookup_tokenizers import (
     char_tokens,
@@ -59,6 +59,7 @@ def build_tokenizer(config: TokenizerConfig, corpus: Path, directory: Path) -> d
     texts = corpus_texts(corpus) if config.kind == "char" else sample
     with atomic_directory(directory) as partial:
         write_tokenizer(partial, config.kind, texts, config.vocab_size)
+        write_manifest(partial)
     tokenizer = load_tokenizer(directory)
     counts = count_tokens(tokenizer, sample)
     rates = {key: counts[key] for key in ("bytes_per_token", "unknown_rate")}
@@ -95,12 +96,15 @@ def corpus_texts(corpus: Path) -> Iterator[str]:
 
 
 def sample_documents(corpus: Path, max_bytes: int) -> Iterator[str]:
-    """The beginning of every file of a corpus, of each the same share, together at most `max_bytes` of UTF-8."""
+    """The beginning of every file of a corpus, of each the same share, together at most `max_bytes` of UTF-8.
+
+    UserError names a file that is not the one of the manifest.
+    """
     files = [file for file in corpus_files(corpus) if file["bytes"] > 0]
     total = sum(file["bytes"] for file in files)
     for file in files:
         left = max_bytes * file["bytes"] // total
-        for text in chain.from_iterable(read_documents(corpus / file["name"])):
+        for text in chain.from_iterable(read_documents(verified_file(corpus, file))):
             data = text[:left].encode()[:left]
             left -= len(data)
             yield data.decode(errors="ignore")  # the cut may be inside of a character

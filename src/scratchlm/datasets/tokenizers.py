@@ -12,7 +12,7 @@ import tiktoken
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors
 
-from scratchlm.artifacts import read_json, sha256_file, write_json, write_text
+from scratchlm.artifacts import read_json, read_object, sha256_file, write_json, write_text
 from scratchlm.datasets.lookup_tokenizers import (
     CHAR_SPLIT,
     END_OF_TEXT,
@@ -175,14 +175,18 @@ def _read_ranks(tokens: list[str]) -> dict[bytes, int]:
 
 def read_openai_vocabulary(directory: Path) -> tuple[Vocabulary, Merges]:
     """The contents of OpenAI's encoder.json and vocab.bpe; UserError if they do not belong together."""
-    vocabulary: Vocabulary = read_json(directory / "encoder.json")
+    vocabulary: Vocabulary = read_object(directory / "encoder.json", {})
+    if sorted(map(str, vocabulary.values())) != sorted(map(str, range(len(vocabulary)))):
+        raise UserError(f"{directory / 'encoder.json'} does not number its entries from 0 on; fetch it again.")
     path = directory / "vocab.bpe"
     if not path.is_file():
         raise UserError(f"{path} is missing; fetch it again.")
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     merges = [(left, right) for left, _, right in (line.partition(" ") for line in lines[1:] if line)]
     # 256 bytes, an entry for each merge, and end of text.
-    if len(vocabulary) != 256 + len(merges) + 1 or any(left + right not in vocabulary for left, right in merges):
+    if len(vocabulary) != 256 + len(merges) + 1 or any(
+        not {left, right, left + right} <= vocabulary.keys() for left, right in merges
+    ):
         raise UserError(
             f"{directory}: the {len(vocabulary):,} entries of encoder.json are not those that the {len(merges):,} "
             "merges of vocab.bpe make; fetch both again."

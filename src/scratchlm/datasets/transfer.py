@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -12,7 +11,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from tqdm import tqdm
 
 from scratchlm.artifacts import read_json, sha256_file, write_json
-from scratchlm.errors import UserError
+from scratchlm.disk import full_disk_named, require_space
 from scratchlm.retry_after import parse_retry_after
 
 ATTEMPTS = 4  # in a row that bring less than PROGRESS_BYTES
@@ -57,14 +56,6 @@ def forget(path: Path) -> None:
     """Remove what a transfer to `path` left there."""
     path.unlink(missing_ok=True)
     _record_path(path).unlink(missing_ok=True)
-
-
-def require_space(folder: Path, size: int, name: str) -> None:
-    """UserError if `size` bytes more of the file `name` do not fit on the disk of `folder`."""
-    if size > (free := shutil.disk_usage(folder).free):
-        raise UserError(
-            f"{name} needs {size:,} bytes in {folder}, where {free:,} are free; free space there, then run again."
-        )
 
 
 class _Part:
@@ -158,6 +149,7 @@ class _Part:
         awaited = PATIENCE_BYTES
         try:
             with (
+                full_disk_named(self.path, total),
                 self.path.open("ab") as file,
                 tqdm(
                     desc=name, total=total, initial=file.tell(), unit="B", unit_scale=True, leave=False, disable=None

@@ -1,34 +1,45 @@
 """The answers of an instruction-tuned model to the entries of a test set."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
+from tqdm import tqdm
 
-from scratchlm.datasets.instructions import format_prompt
+from scratchlm.artifacts import read_json, write_json
+from scratchlm.datasets.chat_templates import ChatTemplate
+from scratchlm.datasets.prompts import encode_prompt
 from scratchlm.datasets.tokenizers import Tokenizer
 from scratchlm.models.gpt import GPT
-from scratchlm.models.sampling import SamplingConfig, generate, token_limits
+from scratchlm.models.sampling import SamplingConfig, batches_by_length, generate, token_limits
 from scratchlm.models.stop_strings import cut_at_stop
 
 
 class ResponseConfig(SamplingConfig):
-    """How answers are drawn, what ends one beside the end of text, and how many are drawn together."""
+    """Which folder of data/models answers, how, what ends an answer beside the end of text, how many together."""
 
+    model: str
     stop_strings: list[Annotated[str, Field(min_length=1)]]
     batch_size: int = Field(gt=0)
 
 
 def respond(
-    model: GPT, tokenizer: Tokenizer, entries: Sequence[Mapping[str, str]], config: ResponseConfig
+    model: GPT,
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    entries: Sequence[Mapping[str, str]],
+    config: ResponseConfig,
+    folder: Path | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """A row an entry with its answer and whether it ended by itself, and the counts.
 
     An entry whose prompt fills the context is unanswered: its answer is empty. Seeds go by the position of the entry.
+    With a `folder`, each batch of answers is kept there, and not drawn again by the next run.
     """
-    prompts = [tokenizer.encode(format_prompt(entry)) for entry in entries]
+    prompts = [encode_prompt(entry, template, tokenizer) for entry in entries]
     limits = token_limits(model, prompts, config)
-    answers = _answer(prompts, limits, model, tokenizer, config)
+    answers = _answer(prompts, limits, model, tokenizer, config, folder)
     rows = []
     for number, (entry, limit) in enumerate(zip(entries, limits, strict=True)):
         tokens = answers.get(number, [])
@@ -44,15 +55,34 @@ def respond(
 
 
 def _answer(
-    prompts: Sequence[list[int]], limits: Sequence[int], model: GPT, tokenizer: Tokenizer, config: ResponseConfig
+    prompts: Sequence[list[int]],
+    limits: Sequence[int],
+    model: GPT,
+    tokenizer: Tokenizer,
+    config: ResponseConfig,
+    folder: Path | None,
 ) -> dict[int, list[int]]:
     """The tokens that answer each prompt with a limit above 0; the last ones hold the stop string that ended them."""
 
     def has_ended(tokens: Sequence[int]) -> bool:
         return bool(config.stop_strings) and cut_at_stop(tokenizer.decode(tokens), config.stop_strings)[1]
 
-    numbers = [number for number, limit in enumerate(limits) if limit > 0]
-    chosen, seeds = [prompts[number] for number in numbers], [config.seed + number for number in numbers]
-    room = [limits[number] for number in numbers]
-    answers = generate(model, chosen, config, tokenizer.eot_id, config.batch_size, seeds, has_ended, room)
-    return dict(zip(numbers, answers, strict=True))
+    def draw(numbers: list[int]) -> list[list[int]]:
+        chosen, seeds = [prompts[number] for number in numbers], [config.seed + number for number in numbers]
+        room = [limits[number] for number in numbers]
+        return generate(model, chosen, config, tokenizer.eot_id, config.batch_size, seeds, has_ended, room)
+
+    answered = [number for number, limit in enumerate(limits) if limit > 0]
+    batches = batches_by_length([prompts[number] for number in answered], config.batch_size)
+    answers: dict[int, list[int]] = {}
+    for index, batch in enumerate(tqdm(batches, desc="generate", unit="batch", disable=None)):
+        numbers = [answered[position] for position in batch]
+        kept = folder / f"batch-{index:05d}.json" if folder else None
+        if kept and kept.exists():
+            tokens = read_json(kept)
+        else:
+            tokens = draw(numbers)
+            if kept:
+                write_json(kept, tokens)
+        answers |= dict(zip(numbers, tokens, strict=True))
+    return answers

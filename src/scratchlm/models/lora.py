@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from pydantic import Field
-from safetensors.torch import save_file
 from torch import nn
 
 from scratchlm.artifacts import atomic_directory, write_json, write_manifest
@@ -15,6 +14,7 @@ from scratchlm.models.classifier import GPTClassifier, Readout
 from scratchlm.models.gpt import GPT, Projection
 from scratchlm.models.model_directory import METADATA
 from scratchlm.models.storage import save_model, tensor_name
+from scratchlm.models.tensor_file import save_tensors
 from scratchlm.params import Schema
 
 
@@ -95,7 +95,7 @@ def save_adapter(model: GPT | GPTClassifier, directory: Path, base_model: str) -
                 "inference_mode": True,
             },
         )
-        save_file(tensors, partial / "adapter_model.safetensors", metadata=METADATA)
+        save_tensors(tensors, partial / "adapter_model.safetensors", metadata=METADATA)
         write_manifest(partial)
 
 

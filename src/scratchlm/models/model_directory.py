@@ -4,13 +4,14 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from scratchlm.artifacts import atomic_directory, read_json, write_json, write_manifest, write_text
+from scratchlm.disk import require_space
 from scratchlm.errors import UserError
 from scratchlm.models.gpt_config import GPTConfig, parameter_shapes
 
@@ -35,21 +36,19 @@ FUNCTION = {
 }
 
 
-def stream_model(
-    config: GPTConfig, values: Iterable[bytes], directory: Path, *, tokenizer: Path, card: Callable[[], str]
-) -> None:
+def stream_model(config: GPTConfig, values: Iterable[bytes], directory: Path, *, tokenizer: Path, card: str) -> None:
     """Write the model directory of a GPT whose weights are never in memory together.
 
-    `values` are the little-endian float32 values of `stored_names(config)`, one after the other; `card` is called when
-    all were written.
+    `values` are the little-endian float32 values of `stored_names(config)`, one after the other.
     """
     names = stored_names(config)
     shapes = parameter_shapes(config)
+    require_space(directory.parent, 4 * sum(map(math.prod, shapes.values())), str(directory))
     with atomic_directory(directory) as partial:
         write_settings(partial, config, {"architectures": [LANGUAGE_MODEL]}, {}, tokenizer=tokenizer)
         stored = {f"transformer.{name}": shapes[name] for name in names}
         sha256 = _stream_weights(stored, values, partial / WEIGHTS)
-        write_text(partial / CARD, card())
+        write_text(partial / CARD, card)
         write_manifest(partial, known={WEIGHTS: sha256})
 
 

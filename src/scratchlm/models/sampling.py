@@ -50,15 +50,20 @@ def generate(
     seeds = seeds or range(sampling.seed, sampling.seed + len(prompts))
     limits = limits or token_limits(model, prompts, sampling)
     texts: list[list[int]] = [[] for _ in prompts]
-    order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
-    batches = [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
-    for batch in tqdm(batches, desc="generate", unit="batch", disable=None):
+    batches = batches_by_length(prompts, batch_size)
+    for batch in tqdm(batches, desc="generate", unit="batch", disable=None if len(batches) > 1 else True):
         chosen, own_seeds = [prompts[number] for number in batch], [seeds[number] for number in batch]
         own_limits = [limits[number] for number in batch]
         *_, rows = _steps(model, chosen, sampling, stop_id, own_seeds, own_limits, has_ended)
         for number, text in zip(batch, rows, strict=True):
             texts[number] = text
     return texts
+
+
+def batches_by_length(prompts: Sequence[Sequence[int]], batch_size: int) -> list[list[int]]:
+    """The numbers of the prompts that `generate` computes together: from the shortest prompt to the longest."""
+    order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
+    return [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
 
 
 def token_limits(model: GPT, prompts: Sequence[Sequence[int]], sampling: SamplingConfig) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from scratchlm.artifacts import atomic_directory, read_json, verify_manifest, write_manifest, write_text
 from scratchlm.errors import UserError
@@ -25,6 +25,7 @@ from scratchlm.models.model_directory import (
     WEIGHTS,
     write_settings,
 )
+from scratchlm.models.tensor_file import save_tensors
 
 # The key of config.json for classifiers that no class of Hugging Face computes, and their model_type: one that
 # `transformers` does not know, for under `gpt2` it would load them and compute something else.
@@ -62,17 +63,18 @@ def save_model(
             chat_template=chat_template,
             max_tokens=max_tokens,
         )
-        save_file(weights, partial / WEIGHTS, metadata=METADATA)
+        save_tensors(weights, partial / WEIGHTS, metadata=METADATA)
         write_text(partial / CARD, card)
         write_manifest(partial)
 
 
-def load_model(directory: Path, dropout: float | None = None) -> GPT | GPTClassifier:
+def load_model(directory: Path, dropout: float | None = None, verify: bool = True) -> GPT | GPTClassifier:
     """Load a model directory after checking its hashes, in evaluation mode; UserError names the file that is wrong.
 
-    `dropout` replaces the one that the model was trained with.
+    `dropout` replaces the one that the model was trained with; `verify` is False where `verify_manifest` was called.
     """
-    verify_manifest(directory)
+    if verify:
+        verify_manifest(directory)
     config = read_config(directory)
     with torch.device("meta"):
         model = GPT(config if dropout is None else config.model_copy(update={"dropout": dropout}))
@@ -83,11 +85,13 @@ def load_model(directory: Path, dropout: float | None = None) -> GPT | GPTClassi
     return model.eval()
 
 
-def load_gpt(directory: Path, dropout: float | None = None) -> GPT:
+def load_gpt(directory: Path, dropout: float | None = None, verify: bool = True) -> GPT:
     """Load a directory as `load_model` does; UserError if it holds a classifier."""
+    if verify:
+        verify_manifest(directory)
     if _read_readout(directory) is not None:
         raise UserError(f"{directory} holds a classifier, a language model is needed; name another model directory.")
-    model = load_model(directory, dropout)
+    model = load_model(directory, dropout, verify=False)
     assert isinstance(model, GPT)
     return model
 

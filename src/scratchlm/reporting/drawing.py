@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from scratchlm.datasets.sms_spam import BIN_WIDTH
-from scratchlm.reporting import figures
+from scratchlm.reporting import figures, judge_figures
 from scratchlm.reporting.results import result_panels
 
 LOSSES = {"step": int, "train_loss": float, "val_loss": float}
@@ -17,6 +17,7 @@ TABLES: dict[str, dict[str, type]] = {
     "prepare_sms_spam_lengths": {"length": int, "label": str, "messages": int},
     "prepare_sms_spam_classes": {"part": str, "label": str, "messages": int},
     "score_judgements_histogram": {"score_from": float, "score_to": float, "count": int},
+    "score_judgements_items": {"id": int, "kind": str, "words": int, "score": float},
 }
 
 
@@ -36,6 +37,8 @@ def draw_figures(
         "instruct_loss": figures.loss_figure(tables["finetune_instruct_loss"]),
         "sms_lengths": figures.lengths_figure(tables["prepare_sms_spam_lengths"], BIN_WIDTH),
         "sms_classes": figures.balance_figure(tables["prepare_sms_spam_classes"]),
-        "judge_scores": figures.scores_figure(tables["score_judgements_histogram"]),
+        "judge_scores": judge_figures.scores_figure(tables["score_judgements_histogram"]),
+        "judge_kinds": judge_figures.kinds_figure(tables["score_judgements_items"]),
+        "judge_lengths": judge_figures.lengths_figure(tables["score_judgements_items"]),
     }
     return {name: figures.figure_png(figure) for name, figure in drawn.items()}

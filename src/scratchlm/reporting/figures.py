@@ -56,7 +56,7 @@ def temperature_figure(prompt: str, rows: Sequence[Mapping[str, Any]]) -> Figure
     """
     table = pd.DataFrame(rows)
     temperatures = table["temperature"].unique()
-    tokens = [_visible(token) for token in table.loc[table["temperature"] == temperatures[0], "token"]]
+    tokens = [visible_text(token) for token in table.loc[table["temperature"] == temperatures[0], "token"]]
     figure = Figure((1.35 * len(temperatures) + 1.1, 0.26 * len(tokens) + 1.4), layout="constrained")
     panels = figure.subplots(1, len(temperatures), sharex=True, sharey=True, squeeze=False)[0]
     for axes, temperature in zip(panels, temperatures, strict=True):
@@ -74,11 +74,11 @@ def temperature_figure(prompt: str, rows: Sequence[Mapping[str, Any]]) -> Figure
     panels[0].set_yticks(range(len(tokens) + 1), [*tokens, "all others"], parse_math=False)
     panels[0].invert_yaxis()
     end = prompt if len(prompt) <= 30 else f"\N{HORIZONTAL ELLIPSIS}{prompt[-30:]}"
-    figure.suptitle(f"next token after {_visible(end)}", fontsize="medium", parse_math=False)
+    figure.suptitle(f"next token after {visible_text(end)}", fontsize="medium", parse_math=False)
     return figure
 
 
-def _visible(text: str) -> str:
+def visible_text(text: str) -> str:
     """A text in which spaces and line breaks are seen, and what the bundled font lacks is escaped."""
     shown = text.replace(" ", "\N{OPEN BOX}").replace("\n", "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}")
     font = get_font(findfont("DejaVu Sans"))
@@ -168,17 +168,6 @@ def reliability_figure(reliability: pd.DataFrame) -> Figure:
     axes.set(xlabel="probability of the predicted class", ylabel="share of right predictions")
     axes.set(xlim=(0, 1.03), ylim=(-0.03, 1.05))
     axes.grid(alpha=0.3)
-    return figure
-
-
-def scores_figure(histogram: pd.DataFrame) -> Figure:
-    """Answers by the score that the judge gave."""
-    figure = Figure(SIZE, layout="constrained")
-    axes = figure.subplots()
-    widths = histogram["score_to"] - histogram["score_from"]
-    axes.bar(histogram["score_from"], histogram["count"], widths, align="edge", edgecolor="white")
-    axes.set(xlabel="score", ylabel="answers", xlim=(0, 100))
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 

@@ -67,7 +67,7 @@ COMPARISONS = (
         ),
     ),
     Comparison(
-        "Answers to the book's 110 test instructions, by a Llama 3 8B judge (the book asks it in other words)",
+        "Answers to the book's 110 test instructions, by a Llama 3 8B judge with the book's prompt",
         f"{BOOK}/tree/main/ch07",
         "score_judgements",
         "score",
@@ -82,6 +82,7 @@ COMPARISONS = (
             "prepare_instructions.val_fraction": 0.05,
             "judge_responses.backend": "openai",
             "judge_responses.openai.model": "llama3",
+            "judge_responses.rubric": "rubrics/book-100.yaml",
         },
         (Published("GPT-2 355M, fine-tuned on the same entries", "50.3"),),
     ),

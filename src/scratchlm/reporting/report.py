@@ -45,12 +45,14 @@ def render_report(
     predictions: pd.DataFrame,
     classes: Sequence[str],
     answers: Sequence[Mapping[str, Any]],
+    judged: Sequence[Mapping[str, Any]],
 ) -> str:
     """The HTML of the report: every text of a model or a message is escaped, every figure embedded.
 
     `params` are the sections of params.yaml, `sample_params` those of the sample, `metrics` those of each stage,
     `corpus` the files of its manifest, `cards` the lineage of each model, `figures` PNG files by name, `samples` the
-    texts over training of each model; `classes` are those of the `predictions`, `answers` come from `rank_answers`.
+    texts over training of each model; `classes` are those of the `predictions`, `answers` come from `rank_answers`,
+    `judged` from `rank_judged`.
     """
     environment = Environment(
         loader=PackageLoader("scratchlm.reporting"),
@@ -86,6 +88,8 @@ def render_report(
         wrong=surest_predictions(predictions, right=False),
         best=answers[:SHOWN_ANSWERS],
         worst=answers[SHOWN_ANSWERS:][-SHOWN_ANSWERS:],
+        best_judged=judged[:SHOWN_ANSWERS],
+        worst_judged=judged[SHOWN_ANSWERS:][-SHOWN_ANSWERS:],
     )
 
 
@@ -128,6 +132,15 @@ def rank_answers(responses: Sequence[Mapping[str, Any]], scores: pd.DataFrame) -
     """The responses with their reference metrics, which are joined by `id`, the best by chrF++ first."""
     joined = pd.DataFrame(responses).merge(scores, on="id")
     return joined.sort_values("ref_chrf", ascending=False, kind="stable").to_dict("records")
+
+
+def rank_judged(
+    responses: Sequence[Mapping[str, Any]], items: pd.DataFrame, reasons: Mapping[int, str]
+) -> list[dict[str, Any]]:
+    """The responses whose judgement was read, with `score` and the judge's `reason`, the best first."""
+    joined = pd.DataFrame(responses).merge(items[["id", "score"]], on="id")
+    ranked = joined.sort_values("score", ascending=False, kind="stable").to_dict("records")
+    return [{**row, "reason": reasons[row["id"]]} for row in ranked]
 
 
 def spread_samples(samples: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

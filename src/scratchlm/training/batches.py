@@ -21,12 +21,16 @@ BUCKET_BATCHES = 32  # batches whose examples are sorted by length together: und
 
 @dataclass(frozen=True)
 class Batch:
-    """One micro-batch on one device; `targets` are next tokens (B, T) with -100 where none, or classes (B,)."""
+    """One micro-batch on one device; `targets` are next tokens (B, T) with -100 where none, or classes (B,).
+
+    `reference` is the log-probability of each row's targets under the model that a preference tuning starts from.
+    """
 
     tokens: torch.Tensor  # (B, T)
     targets: torch.Tensor
     lengths: torch.Tensor  # (B,)
     features: torch.Tensor | None = None  # (B, T, C)
+    reference: torch.Tensor | None = None  # (B,)
 
     @property
     def inputs(self) -> torch.Tensor:
@@ -35,8 +39,8 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        features = None if self.features is None else self.features.to(device)
-        return Batch(self.tokens.to(device), self.targets.to(device), self.lengths.to(device), features)
+        tensors = (self.tokens, self.targets, self.lengths, self.features, self.reference)
+        return Batch(*(None if tensor is None else tensor.to(device) for tensor in tensors))  # pyright: ignore
 
 
 class Batches(Protocol):

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 from torch.optim import Optimizer
 
 from scratchlm.artifacts import atomic_directory, partial_path, read_json, verify_manifest, write_json, write_manifest
 from scratchlm.errors import UserError
+from scratchlm.models.tensor_file import save_tensors
 from scratchlm.training.ranks import barrier, from_first_rank, rank
 from scratchlm.training.sharded_state import is_sharded, load_shards, save_shards
 
@@ -63,7 +64,7 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, progre
         elif rank() == 0:
             save_weights(partial / "model.safetensors", model)
             state = {name: tensor.cpu() for name, tensor in _optimizer_tensors(optimizer).items()}
-            save_file(state, partial / "optimizer.safetensors")
+            save_tensors(state, partial / "optimizer.safetensors")
         if rank() == 0:
             write_json(partial / "progress.json", asdict(progress))
             write_manifest(partial)
@@ -117,6 +118,7 @@ def _newest_whole(folder: Path, keep_best: bool) -> int:
                 verify_manifest(_best_folder(folder, progress.best_step))
         except UserError as error:
             print(f"skipping a damaged checkpoint: {error}", file=sys.stderr)
+            _set_aside(checkpoint)
             continue
         return progress.step
     return NOTHING
@@ -138,7 +140,7 @@ def load_best(folder: Path, model: nn.Module, step: int) -> None:
 
 def save_weights(path: Path, model: nn.Module) -> None:
     """Write the parameters that train to a safetensors file."""
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in _trainable(model).items()}, path)
+    save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in _trainable(model).items()}, path)
 
 
 @torch.no_grad()
@@ -156,6 +158,13 @@ def _trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 
 def _checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"), reverse=True)
+
+
+def _set_aside(checkpoint: Path) -> None:
+    """Take a checkpoint that does not verify out of the way: it is neither kept nor counted any more."""
+    aside = checkpoint.with_name(f"damaged-{checkpoint.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    checkpoint.rename(aside)
 
 
 def _best_folder(folder: Path, step: int) -> Path:

@@ -1,6 +1,5 @@
 """Pretraining continued: a base model, or a part of it, trains on with the tokens of another corpus."""
 
-import re
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +12,7 @@ from scratchlm.models.lora import LoRAConfig, add_lora
 from scratchlm.models.trainable import GPTPart, set_trainable
 from scratchlm.training.checkpoint import Progress
 from scratchlm.training.evaluation import BATCH_TOKENS
+from scratchlm.training.finetuning import name_one_new_folder
 from scratchlm.training.memory import check_memory
 from scratchlm.training.pretraining import TokenTrainingConfig, train_on_tokens
 
@@ -36,13 +36,7 @@ class ContinuedPretrainingConfig(TokenTrainingConfig):
     @field_validator("names")
     @classmethod
     def _name_one_new_folder(cls, names: list[str], info: ValidationInfo) -> list[str]:
-        if len(names) > 1:
-            raise ValueError("must hold at most one name: all would be the same model")
-        if not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) for name in names):
-            raise ValueError("must hold the name of a folder: letters, digits, `.`, `_` and `-`")
-        if info.data.get("base") in names:
-            raise ValueError("must not hold the base, which it would overwrite")
-        return names
+        return name_one_new_folder(names, info.data.get("base"))
 
 
 def continue_pretraining(

@@ -10,12 +10,17 @@ CHUNK_NUMBERS = 2**20  # logits that are worked on at a time: 4 MB in float32
 
 
 def cross_entropy_sum(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """The sum of -log softmax(logits)[target] in nats, for logits (N, V) and targets (N,), computed in float32.
+    """The sum of `cross_entropy` over its rows."""
+    return cross_entropy(logits, targets).sum()
+
+
+def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Each -log softmax(logits)[target] in nats (N,), for logits (N, V) and targets (N,), computed in float32.
 
     On a CPU with gradients the logits are used up: their memory holds the gradient.
     """
     if logits.device.type != "cpu" or torch.compiler.is_compiling():
-        return F.cross_entropy(logits.float(), targets, reduction="sum")
+        return F.cross_entropy(logits.float(), targets, reduction="none")
     return _CrossEntropy.apply(logits, targets)
 
 
@@ -33,14 +38,16 @@ class _CrossEntropy(torch.autograd.Function):
             if ctx.needs_input_grad[0]:
                 part.copy_(probabilities)
         ctx.save_for_backward(logits, targets)
-        return torch.cat(losses).sum()
+        return torch.cat(losses)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # pyright: ignore
         probabilities, targets = ctx.saved_tensors
         rows = max(1, CHUNK_NUMBERS // probabilities.shape[1])
-        for part, wanted in zip(probabilities.split(rows), targets.split(rows), strict=True):
+        for part, wanted, factors in zip(
+            probabilities.split(rows), targets.split(rows), gradient.split(rows), strict=True
+        ):
             part.scatter_add_(1, wanted[:, None], part.new_full((len(part), 1), -1.0))
-            part.mul_(gradient)
+            part.mul_(factors[:, None])
         return probabilities, None

@@ -1,4 +1,6 @@
-"""What both fine-tunings share: their parameters; and the check that what trains on a base fits into its context."""
+"""What the trainings of a base share: parameters of fine-tuning, the folder to make, the check of what it can read."""
+
+import re
 
 from pydantic import Field
 
@@ -26,3 +28,14 @@ def check_length(length: int, param: str, base: GPT, name: str) -> None:
             f"{param.split('.')[-1]} {length} exceeds the {base.config.context_length} positions of "
             f"data/models/{name}; lower {param}."
         )
+
+
+def name_one_new_folder(names: list[str], base: str | None) -> list[str]:
+    """The names of a matrix over the one folder of data/models that a training makes; ValueError for the schema."""
+    if len(names) > 1:
+        raise ValueError("must hold at most one name: all would be the same model")
+    if not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) for name in names):
+        raise ValueError("must hold the name of a folder: letters, digits, `.`, `_` and `-`")
+    if base in names:
+        raise ValueError("must not hold the base, which it would overwrite")
+    return names

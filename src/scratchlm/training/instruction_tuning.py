@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from scratchlm.datasets.instructions import format_prompt
+from scratchlm.datasets.chat_templates import ChatTemplate
+from scratchlm.datasets.prompts import Prompt, encode_prompt, format_prompt
 from scratchlm.datasets.tokenizers import Tokenizer
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT
@@ -27,34 +28,45 @@ Entry = Mapping[str, str]
 
 
 class InstructionConfig(FinetuningConfig, TrainingConfig):
-    """What becomes of entries of more than `max_tokens`; the loss counts the response, or the prompt too."""
+    """How an entry is asked, and what becomes of those of more than `max_tokens`; the loss counts the response, or
+    the prompt too.
+    """
 
+    prompt: Prompt
     train: GPTPart
     too_long: Literal["leave_out", "truncate", "error"]
     loss_on: Literal["response", "all"]
     sample: SamplingConfig
 
 
-def instruction_example(entry: Entry, tokenizer: Tokenizer, loss_on: Literal["response", "all"]) -> Example:
+def instruction_example(
+    entry: Entry, template: ChatTemplate, tokenizer: Tokenizer, loss_on: Literal["response", "all"]
+) -> Example:
+    """The example of an entry, asked as its prompt and answered as its output."""
+    return response_example(encode_prompt(entry, template, tokenizer), entry["output"], tokenizer, loss_on)
+
+
+def response_example(
+    prompt: Sequence[int], response: str, tokenizer: Tokenizer, loss_on: Literal["response", "all"] = "response"
+) -> Example:
     """Prompt, response and end of text, and for each token the next one as target where the loss counts it.
 
     Prompt and response are encoded apart, as at generation, where the response is not there yet.
     """
-    prompt = tokenizer.encode(format_prompt(entry))
-    sequence = [*prompt, *tokenizer.encode(entry["output"]), tokenizer.eot_id]
+    sequence = [*prompt, *tokenizer.encode(response), tokenizer.eot_id]
     ignored = len(prompt) - 1 if loss_on == "response" else 0
     return Example(sequence[:-1], [IGNORED] * ignored + sequence[ignored + 1 :])
 
 
 def fit_to_length(
-    split: str, entries: Sequence[Entry], tokenizer: Tokenizer, config: InstructionConfig
+    split: str, entries: Sequence[Entry], template: ChatTemplate, tokenizer: Tokenizer, config: InstructionConfig
 ) -> tuple[list[tuple[Entry, Example]], dict[str, int]]:
     """The entries of a split that train, with their examples of at most `max_tokens`, and how many were too long.
 
     `truncate` cuts the end of the response, and with it the end of text; a prompt that leaves no room for a response
     is left out all the same. With `error`, UserError names the longest entry.
     """
-    pairs = [(entry, instruction_example(entry, tokenizer, config.loss_on)) for entry in entries]
+    pairs = [(entry, instruction_example(entry, template, tokenizer, config.loss_on)) for entry in entries]
     lengths = [len(example.tokens) for _, example in pairs]
     too_long = sum(length > config.max_tokens for length in lengths)
     if too_long and config.too_long == "error":
@@ -63,7 +75,9 @@ def fit_to_length(
             f"{lengths.index(max(lengths)) + 1} has {max(lengths)}; raise finetune_instruct.max_tokens, shorten them, "
             "or set finetune_instruct.too_long: leave_out."
         )
-    fitting = [(entry, example) for entry, whole in pairs if (example := _fit(entry, whole, tokenizer, config))]
+    fitting = [
+        (entry, example) for entry, whole in pairs if (example := _fit(entry, whole, template, tokenizer, config))
+    ]
     if not fitting:
         raise UserError(
             f"no entry of {split} fits into {config.max_tokens} tokens; raise finetune_instruct.max_tokens."
@@ -71,10 +85,12 @@ def fit_to_length(
     return fitting, {f"{split}_too_long": too_long, f"{split}_left_out": len(entries) - len(fitting)}
 
 
-def _fit(entry: Entry, example: Example, tokenizer: Tokenizer, config: InstructionConfig) -> Example | None:
+def _fit(
+    entry: Entry, example: Example, template: ChatTemplate, tokenizer: Tokenizer, config: InstructionConfig
+) -> Example | None:
     if len(example.tokens) <= config.max_tokens:
         return example
-    prompt_fits = len(tokenizer.encode(format_prompt(entry))) < config.max_tokens
+    prompt_fits = len(encode_prompt(entry, template, tokenizer)) < config.max_tokens
     if config.too_long == "truncate" and prompt_fits:
         assert not isinstance(example.target, int)
         return Example(example.tokens[: config.max_tokens], example.target[: config.max_tokens])
@@ -91,16 +107,17 @@ class InstructionTuning:
         self,
         config: InstructionConfig,
         base: GPT,
+        template: ChatTemplate,
         tokenizer: Tokenizer,
         splits: Mapping[str, Sequence[Entry]],
     ) -> None:
         check_length(config.max_tokens, "finetune_instruct.max_tokens", base, config.base)
-        self.config, self.model, self.tokenizer = config, base, tokenizer
+        self.config, self.model, self.template, self.tokenizer = config, base, template, tokenizer
         if config.train == "lora":
             add_lora(base, config.lora, config.seed)
         set_trainable(base, config.train)
         base.to(pick_device())
-        fitted = {name: fit_to_length(name, splits[name], tokenizer, config) for name in ("train", "val")}
+        fitted = {name: fit_to_length(name, splits[name], template, tokenizer, config) for name in ("train", "val")}
         self.examples = {name: [example for _, example in pairs] for name, (pairs, _) in fitted.items()}
         self.sampled = [entry for entry, _ in fitted["val"][0][:SAMPLES]]
         rows, pad_id = config.micro_batch_size, tokenizer.eot_id
@@ -118,7 +135,9 @@ class InstructionTuning:
             return evaluate_examples(model, self.examples["val"], config.micro_batch_size, pad_id)
 
         def sample(model: GPT) -> list[dict[str, Any]]:
-            return continue_prompts(model, self.tokenizer, list(map(format_prompt, self.sampled)), config.sample)
+            prompts = [format_prompt(entry, self.template) for entry in self.sampled]
+            encoded = [encode_prompt(entry, self.template, self.tokenizer) for entry in self.sampled]
+            return continue_prompts(model, self.tokenizer, prompts, config.sample, encoded)
 
         steps = config.epochs * self.batches.steps_per_epoch
         return train(self.model, self.batches, language_model_loss, evaluate, config, steps, folder, sample)

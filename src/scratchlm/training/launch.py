@@ -10,7 +10,7 @@ from scratchlm.processes import local_rank, started_by_torchrun
 from scratchlm.stages import run_stage
 
 PROCESSES = "SCRATCHLM_PROCESSES"
-SECONDS_TO_SPEAK = 5  # that the first process of a machine has to say what went wrong in all of them
+SECONDS_TO_SPEAK = 60  # that the first process of a machine has to say what went wrong in all of them
 SECONDS_TO_SAVE = 600  # after a signal, before what still runs is killed
 
 

@@ -4,6 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -18,6 +19,7 @@ from scratchlm.errors import UserError
 from scratchlm.training.batches import Batch, Batches
 from scratchlm.training.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
 from scratchlm.training.device import compile_loss, keep_freed_memory, warn_if_slow
+from scratchlm.training.disk_space import check_disk_space
 from scratchlm.training.optimizer import OptimizerConfig, build_optimizer, learning_rate, set_learning_rate
 from scratchlm.training.parallel import Strategy, parallelize, sync_gradients
 from scratchlm.training.ranks import gather_step, on_any_rank, rank, world_size
@@ -64,8 +66,9 @@ def train(
 
     `loss_fn` gives the sum of a micro-batch's losses; `evaluate` gives metrics with `val_loss` among them; what
     `sample` gives is kept with the step. One row is recorded at each evaluation, and the training ends early when
-    `patience_evals` of them in a row are no better than the best before. A signal saves and raises KeyboardInterrupt;
-    a loss or gradient that is not finite raises UserError before the step is applied.
+    `patience_evals` of them in a row are no better than the best before. A signal saves and raises KeyboardInterrupt:
+    it waits for the end of a step, but breaks an evaluation off, which the next run then makes first. A loss or
+    gradient that is not finite raises UserError before the step is applied.
     """
     if rank() == 0:
         warn_if_slow(config.precision, next(model.parameters()).device)
@@ -75,22 +78,28 @@ def train(
     optimizer = build_optimizer(parallel.trained, config)
     progress = load_checkpoint(folder, parallel.trained, optimizer, config.keep == "best")
     progress.other_code |= resumed_with_other_code(folder)
+    if rank() == 0:
+        check_disk_space(folder, model, config.keep == "best")
     meter = SpeedMeter(progress.step, steps)
-    with stop_on_signal() as stop, meter:
-        while progress.step < steps and not progress.stopped_early:
-            loss, norm, tokens, spike = take_step(
-                parallel.forward, batches, loss_fn, optimizer, config, progress.step, steps, progress.recent_steps
-            )
-            record_step(progress, loss, norm, spike, config)
-            meter.update(loss, tokens, spike)
-            if progress.step % config.eval_every_steps == 0 or progress.step == steps:
+    # What one of several processes leaves, the others would wait for.
+    with stop_on_signal(breaks_off=world_size() == 1) as stop, meter:
+        while (due := is_evaluation_due(progress, config, steps)) or not is_over(progress, steps):
+            if due:
                 with parallel.whole() as whole:
-                    record_evaluation(progress, whole, evaluate, sample, config, steps, folder)
-                progress.stopped_early = progress.step < steps and has_stalled(progress, config.patience_evals)
-                meter.report(progress.rows[-1])
-            at_end = progress.step == steps or progress.stopped_early
+                    measured = stop.run(partial(measure, whole, evaluate, sample))
+                    if measured is not None:
+                        record_evaluation(progress, whole, *measured, config, steps, folder)
+                        meter.report(progress.rows[-1])
+            else:
+                loss, norm, tokens, spike = take_step(
+                    parallel.forward, batches, loss_fn, optimizer, config, progress.step, steps, progress.recent_steps
+                )
+                record_step(progress, loss, norm, spike, config)
+                meter.update(loss, tokens, spike)
             stopping = on_any_rank(stop.received)
-            if stopping or at_end or progress.step % config.save_every_steps == 0:
+            if is_evaluation_due(progress, config, steps) and not stopping:
+                continue
+            if stopping or is_over(progress, steps) or progress.step % config.save_every_steps == 0:
                 save_checkpoint(folder, parallel.trained, optimizer, progress)
             if stopping:
                 raise KeyboardInterrupt
@@ -183,30 +192,49 @@ def record_step(progress: Progress, loss: float, norm: float, spike: str | None,
     progress.norm_max = max(progress.norm_max, norm)
 
 
-def record_evaluation(
-    progress: Progress,
+def is_over(progress: Progress, steps: int) -> bool:
+    """Whether no step is left to take."""
+    return progress.step >= steps or progress.stopped_early
+
+
+def is_evaluation_due(progress: Progress, config: LoopConfig, steps: int) -> bool:
+    """Whether the step that was last applied is one to evaluate after, and was not yet."""
+    evaluated = progress.rows[-1]["step"] if progress.rows else 0
+    return progress.step > evaluated and (progress.step % config.eval_every_steps == 0 or progress.step == steps)
+
+
+@torch.no_grad()
+def measure(
     model: ModelT,
     evaluate: Callable[[ModelT], dict[str, float]],
     sample: Callable[[ModelT], list[dict[str, Any]]] | None,
-    config: TrainingConfig,
+) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """The validation metrics of a model, and samples of its text."""
+    model.eval()
+    return evaluate(model), sample(model) if sample and rank() == 0 else []
+
+
+def record_evaluation(
+    progress: Progress,
+    model: nn.Module,
+    metrics: dict[str, float],
+    samples: list[dict[str, Any]],
+    config: LoopConfig,
     steps: int,
     folder: Path,
 ) -> None:
-    """Add a row with the mean training loss since the last one, the validation metrics, and samples of text."""
+    """Add a row with the mean training loss since the last one and the validation metrics, and the samples of text."""
     since = progress.step - (int(progress.rows[-1]["step"]) if progress.rows else 0)
     row = {"step": progress.step, "train_loss": progress.loss_sum / since, "max_grad_norm": progress.norm_max}
     row["learning_rate"] = learning_rate(progress.step - 1, steps, config)
-    model.eval()
-    with torch.no_grad():
-        row |= evaluate(model)
-        written = sample(model) if sample and rank() == 0 else []
-        progress.samples += [{"step": progress.step, **entry} for entry in written]
-    progress.rows.append(row)
+    progress.rows.append(row | metrics)
+    progress.samples += [{"step": progress.step, **entry} for entry in samples]
     progress.loss_sum = progress.norm_max = 0.0
-    if progress.best_loss is None or row["val_loss"] < progress.best_loss:
-        progress.best_loss, progress.best_step = row["val_loss"], progress.step
+    if progress.best_loss is None or metrics["val_loss"] < progress.best_loss:
+        progress.best_loss, progress.best_step = metrics["val_loss"], progress.step
         if config.keep == "best":
             save_best(folder, model, progress.step)
+    progress.stopped_early = progress.step < steps and has_stalled(progress, config.patience_evals)
 
 
 def has_stalled(progress: Progress, patience_evals: int | None) -> bool:
@@ -241,7 +269,7 @@ class SpeedMeter:
 
     def report(self, row: dict[str, float]) -> None:
         """Print one line for an evaluation, below which the bar goes on."""
-        left = (self.steps - self.step) * self.seconds() / (self.step - self.first_step)
+        left = (self.steps - self.step) * self.seconds() / max(1, self.step - self.first_step)
         self.say(
             f"step {self.step}/{self.steps}: train loss {row['train_loss']:.4f}, val loss {row['val_loss']:.4f}, "
             f"{self.tokens_per_second():,.0f} tokens/s, {left:,.0f} s left"

@@ -1,4 +1,4 @@
-"""Sums of cross-entropy over a micro-batch; the loop divides by the targets of the whole step."""
+"""Sums of losses over a micro-batch; the loop divides by the targets of the whole step."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import GPT
 from scratchlm.training.batches import IGNORED, Batch
-from scratchlm.training.cross_entropy import cross_entropy_sum
+from scratchlm.training.cross_entropy import cross_entropy, cross_entropy_sum
 
 
 def next_token_loss(model: GPT, batch: Batch) -> torch.Tensor:
@@ -21,6 +21,25 @@ def language_model_loss(model: GPT, batch: Batch) -> torch.Tensor:
     hidden = model.hidden(batch.tokens)  # (B, T, C)
     wanted = batch.targets != IGNORED  # (B, T)
     return cross_entropy_sum(model.logits(hidden[wanted]), batch.targets[wanted])
+
+
+def response_log_probabilities(model: GPT, batch: Batch) -> torch.Tensor:
+    """The log-probability (B,) of the targets of each row, in nats, summed over them."""
+    hidden = model.hidden(batch.tokens)  # (B, T, C)
+    wanted = batch.targets != IGNORED  # (B, T)
+    losses = cross_entropy(model.logits(hidden[wanted]), batch.targets[wanted])  # (N,)
+    return losses.new_zeros(len(wanted)).index_add(0, wanted.nonzero()[:, 0], -losses)
+
+
+def preference_loss(model: GPT, batch: Batch, beta: float) -> torch.Tensor:
+    """Sum of the losses of DPO over the pairs of a batch, whose rows are the chosen responses, then the rejected ones.
+
+    It is -log sigmoid(reward of the chosen - reward of the rejected), the reward of a response being beta times
+    log(model / reference) of its tokens and its end (Rafailov et al. 2023, equation 7).
+    """
+    assert batch.reference is not None
+    chosen, rejected = (beta * (response_log_probabilities(model, batch) - batch.reference)).chunk(2)  # (B,)
+    return -F.logsigmoid(chosen - rejected).sum()
 
 
 def classification_loss(model: GPTClassifier, batch: Batch, class_weights: torch.Tensor | None = None) -> torch.Tensor:

@@ -98,19 +98,22 @@ def check_memory(
     evaluated_tokens: int = 0,
     features: int = 0,
     shards: int = 1,
+    texts: int = 1,
 ) -> None:
     """UserError if what the training needs, but for weights that are there, exceeds the free memory of `device`.
 
-    Processes of one machine have equal parts of its memory, and each an accelerator of its own.
+    Processes of one machine have equal parts of its memory, and each an accelerator of its own. An example of a
+    micro-batch has so many `texts`.
     """
-    estimate = estimate_memory(model, micro_batch_size, seq_len, precision, evaluated_tokens, features, shards)
+    rows = texts * micro_batch_size
+    estimate = estimate_memory(model, rows, seq_len, precision, evaluated_tokens, features, shards)
     there = sum(tensor.numel() * FLOAT for tensor in model.parameters() if tensor.device.type == device.type)
     needed = estimate.total - there
     if needed > (free := free_memory(device)):
         raise UserError(
-            f"{stage} with micro_batch_size {micro_batch_size} of {seq_len} tokens needs about {_gigabytes(needed)} of "
-            f"memory ({estimate}), but {_gigabytes(free)} are free; lower {stage}.micro_batch_size or take a smaller "
-            "model."
+            f"{stage} with micro_batch_size {micro_batch_size} of {texts * seq_len} tokens needs about "
+            f"{_gigabytes(needed)} of memory ({estimate}), but {_gigabytes(free)} are free; "
+            f"lower {stage}.micro_batch_size or take a smaller model."
         )
 
 

@@ -14,10 +14,15 @@ TOP_TOKENS = 10
 
 
 def continue_prompts(
-    model: GPT, tokenizer: Tokenizer, prompts: Sequence[str], sampling: SamplingConfig
+    model: GPT,
+    tokenizer: Tokenizer,
+    prompts: Sequence[str],
+    sampling: SamplingConfig,
+    encoded: Sequence[list[int]] | None = None,
 ) -> list[dict[str, Any]]:
-    """A row a prompt: `prompt`, and as `text` what follows it."""
-    continuations = generate(model, [tokenizer.encode(prompt) for prompt in prompts], sampling, tokenizer.eot_id)
+    """A row a prompt: `prompt`, and as `text` what follows it; `encoded` are the prompts' tokens, if made already."""
+    encoded = encoded or [tokenizer.encode(prompt) for prompt in prompts]
+    continuations = generate(model, encoded, sampling, tokenizer.eot_id)
     return [
         {"prompt": prompt, "text": tokenizer.decode(tokens)}
         for prompt, tokens in zip(prompts, continuations, strict=True)

@@ -1,0 +1,3 @@
+"""The chat server of the tests of judging."""
+
+from tests.judging.conftest import server as server
