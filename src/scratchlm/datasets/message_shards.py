@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from scratchlm.artifacts import MANIFEST, atomic_directory, write_json
+from scratchlm.artifacts import MANIFEST, atomic_directory, write_sealed
 from scratchlm.datasets.shards import ShardWriter, write_shard_manifest
 from scratchlm.datasets.tokenizers import Tokenizer
 
@@ -25,7 +25,7 @@ def shard_messages(
     splits = {"train": pd.concat([frames[part] for part in parts]), "val": frames["val"]}
     with tempfile.TemporaryDirectory() as work, atomic_directory(directory) as partial:
         shards = [shard for split in splits for shard in _write_split(Path(work), split, splits[split], tokenizer)]
-        write_json(Path(work) / MANIFEST, {"shards": shards})
+        write_sealed(Path(work) / MANIFEST, {"shards": shards})
         return write_shard_manifest(partial, [Path(work)], tokenizer)
 
 
