@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchlm.artifacts import atomic_directory
+from scratchlm.artifacts import atomic_directory, write_manifest
 from scratchlm.datasets.download import Download, fetch_all
 from scratchlm.datasets.sources import GPT2_ENCODINGS
 from scratchlm.models.gpt2_checkpoint import write_gpt2
@@ -29,7 +29,10 @@ OUTLIERS = [5, 7, 11]  # channels of the residual stream
 
 
 def make_checkpoint(config: GPTConfig, folder: Path, vocabulary: Path | None) -> None:
-    """Write OpenAI's seven files; `vocabulary` has encoder.json and vocab.bpe, else mirror or network have them."""
+    """Write OpenAI's seven files and their manifest.
+
+    `vocabulary` has encoder.json and vocab.bpe, else mirror or network have them.
+    """
     with atomic_directory(folder) as partial:
         if vocabulary is None:
             sources = GPT2_ENCODINGS.values()
@@ -39,6 +42,7 @@ def make_checkpoint(config: GPTConfig, folder: Path, vocabulary: Path | None) ->
             for name in GPT2_ENCODINGS:
                 shutil.copyfile(vocabulary / name, partial / name)
         write_gpt2(config, random_parameters(config), partial)
+        write_manifest(partial)
 
 
 def random_parameters(config: GPTConfig) -> Iterator[tuple[str, np.ndarray]]:

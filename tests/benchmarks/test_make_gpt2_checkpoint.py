@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.make_gpt2_checkpoint import CONFIGS, make_checkpoint, random_parameters
-from scratchlm.artifacts import read_json
+from scratchlm.artifacts import MANIFEST, read_json
 from scratchlm.datasets.sources import GPT2_FILES
 from scratchlm.models.gpt2_checkpoint import check_values, read_hparams, tensor_shapes
 from scratchlm.models.gpt_config import GPTConfig
@@ -37,7 +37,7 @@ def test_a_checkpoint_is_whole_and_the_same_each_time(tmp_path: Path, mirror: Pa
     config = GPTConfig(n_layer=2, n_head=2, n_embd=16, context_length=8, vocab_size=50)
     for name in ("once", "again"):
         make_checkpoint(config, tmp_path / name, vocabulary=mirror / OPENAI)
-    assert sorted(file.name for file in (tmp_path / "once").iterdir()) == sorted(GPT2_FILES)
+    assert sorted(file.name for file in (tmp_path / "once").iterdir()) == sorted([*GPT2_FILES, MANIFEST])
     check_values(tmp_path / "once", config)
     for name in GPT2_FILES:
         assert (tmp_path / "once" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name

@@ -59,7 +59,6 @@ def build_tokenizer(config: TokenizerConfig, corpus: Path, directory: Path) -> d
     texts = corpus_texts(corpus) if config.kind == "char" else sample
     with atomic_directory(directory) as partial:
         write_tokenizer(partial, config.kind, texts, config.vocab_size)
-        write_manifest(partial)
     tokenizer = load_tokenizer(directory)
     counts = count_tokens(tokenizer, sample)
     rates = {key: counts[key] for key in ("bytes_per_token", "unknown_rate")}
@@ -67,13 +66,17 @@ def build_tokenizer(config: TokenizerConfig, corpus: Path, directory: Path) -> d
 
 
 def write_tokenizer(directory: Path, kind: Kind, texts: Iterable[str], vocab_size: int) -> None:
-    """Learn a tokenizer from texts and write its files into an existing directory; `gpt2` takes OpenAI's instead."""
+    """Learn a tokenizer from texts and write its files and their manifest into an existing directory.
+
+    `gpt2` takes OpenAI's instead.
+    """
     if kind == "char":
         write_char_tokenizer(directory, char_tokens(texts))
     elif kind == "word":
         write_word_tokenizer(directory, word_tokens(texts, vocab_size))
     else:
         write_byte_pair_tokenizer(directory, *(fetch_gpt2() if kind == "gpt2" else train_bpe(texts, vocab_size)))
+    write_manifest(directory)
 
 
 def count_tokens(tokenizer: Tokenizer, texts: Iterable[str]) -> dict[str, float]:
