@@ -18,7 +18,7 @@ MANIFEST = "manifest.json"
 JSON_TYPES: dict[type, str] = {str: "a text", int: "an integer", float: "a number", bool: "true or false"}
 JSON_TYPES |= {list: "a list", dict: "an object"}
 PLOT_ROWS = 1_000  # of a CSV that `dvc plots` draws
-SEAL = "sha256"  # the last field of a sealed JSON object: of the object without it
+SEAL = "seal"  # the last field of a sealed JSON object: the sha256 of the object without it
 
 
 @contextmanager

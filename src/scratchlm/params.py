@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from yaml.composer import ComposerError
 
 from scratchlm.errors import UserError
 
@@ -42,7 +43,7 @@ class _Loader(yaml.SafeLoader):
         self.depth += 1
         if self.depth > MAX_DEPTH:
             mark = self.peek_event().start_mark
-            raise yaml.composer.ComposerError(None, None, f"more than {MAX_DEPTH} levels stand in each other", mark)
+            raise ComposerError(None, None, f"more than {MAX_DEPTH} levels stand in each other", mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node

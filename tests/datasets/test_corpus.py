@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.artifacts import read_json, sha256_file
+from scratchlm.artifacts import read_sealed, sha256_file
 from scratchlm.datasets.corpus import CorpusConfig, fetch_corpus
 from scratchlm.datasets.sources import TEXTS, FileSource
 from scratchlm.errors import UserError
@@ -31,7 +31,7 @@ def openwebtext_path(index: int) -> str:
 
 def test_books_come_from_the_mirror_with_a_manifest_written_last(project: Path, mirror: Path):
     manifest = fetch_corpus(config("tinyshakespeare", "the_verdict"), project / "corpus")
-    assert read_json(project / "corpus/manifest.json") == manifest
+    assert read_sealed(project / "corpus/manifest.json", {"files": list}) == manifest
     assert [file["name"] for file in manifest["files"]] == ["the_verdict.txt", "tinyshakespeare.txt"]
     for file in manifest["files"]:
         path = project / "corpus" / file["name"]

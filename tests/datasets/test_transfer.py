@@ -275,7 +275,7 @@ def test_a_disk_that_gets_full_is_named_and_the_next_run_goes_on(
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (HALF, limits[1]))
     try:
-        with pytest.raises(OSError, match=f"File too large: '{project}/.work/downloads/"):
+        with pytest.raises(UserError, match=rf"{project}/.work/downloads/\w+ needs [\d,]+ bytes: File too large"):
             bring(url, target)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -61,7 +61,10 @@ def parallelize(model: ModelT, strategy: Strategy) -> ParallelModel[ModelT]:
     return ParallelModel(model, shards, shards)
 
 
-def _sum_gradients(state: None, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
+def _sum_gradients(
+    state: None,
+    bucket: dist.GradBucket,  # pyright: ignore[reportPrivateImportUsage]
+) -> torch.futures.Future[torch.Tensor]:
     work: Any = dist.all_reduce(bucket.buffer(), async_op=True)
     return work.get_future().then(lambda done: done.value()[0])
 

@@ -28,12 +28,13 @@ def unsharded(tensor: torch.Tensor) -> torch.Tensor:
 
 def save_shards(folder: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Write what this process holds of the tensors; every process of the group has to call this."""
-    import torch.distributed.checkpoint as dcp
     from torch.distributed.checkpoint.api import CheckpointException
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+    from torch.distributed.checkpoint.state_dict_saver import save
 
-    writer = dcp.HuggingFaceStorageWriter(str(folder), save_distributed=True)
+    writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
     try:
-        dcp.save(dict(tensors), storage_writer=writer)
+        save(dict(tensors), storage_writer=writer)
     except CheckpointException as error:
         raise next(iter(error.failures.values()))[0] from None  # such as that of a full disk
 
@@ -43,10 +44,11 @@ def load_shards(folder: Path, parameters: Mapping[str, torch.Tensor], optimizer:
 
     The files may hold shards or whole tensors.
     """
-    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+    from torch.distributed.checkpoint.state_dict_loader import load
 
     owners = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    reader = dcp.HuggingFaceStorageReader(str(folder))
+    reader = HuggingFaceStorageReader(str(folder))
     tensors = {}
     for key, entry in reader.read_metadata().state_dict_metadata.items():
         if key in parameters:
@@ -58,5 +60,5 @@ def load_shards(folder: Path, parameters: Mapping[str, torch.Tensor], optimizer:
     assert parameters.keys() <= tensors.keys()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # one process is no mistake
-        dcp.load(tensors, storage_reader=reader, no_dist=world_size() == 1)
+        load(tensors, storage_reader=reader, no_dist=world_size() == 1)
     return {key: tensor for key, tensor in tensors.items() if key not in parameters}
