@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from scratchlm.artifacts import write_sha256
+from scratchlm.artifacts import write_sealed, write_sha256
+from scratchlm.datasets.shards import FORMAT
 from tests.faults.cases import ENTRIES, SMS, Case
 from tests.faults.changes import Change, all_of, corpus, put, remove, write, write_answers
 from tests.records import record_jsonl
@@ -109,8 +110,8 @@ EDITED = [
     Case(
         "manifest of the shards lacks a key",
         "fit_bigram",
-        write("data/tokens/manifest.json", b'{"format": 1}'),
-        ("manifest.json",),
+        lambda project: write_sealed(project.path / "data/tokens/manifest.json", {"format": FORMAT}),
+        ("manifest.json has no dtype",),
     ),
     Case(
         "manifest of the corpus lists no files",
