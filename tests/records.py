@@ -19,7 +19,7 @@ from scratchlm.artifacts import (
 def renew_record(path: Path) -> None:
     """Record a file anew where the stage that writes it does so, if it was recorded there before."""
     manifest = path.with_name(MANIFEST)
-    if manifest.exists() and path.name in read_json(manifest).get("files", []):
+    if path != manifest and manifest.exists() and path.name in read_json(manifest).get("files", []):
         write_manifest(path.parent)
     elif path.with_name(f"{path.name}.sha256").exists():
         write_sha256(path)

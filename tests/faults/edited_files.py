@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from scratchlm.artifacts import write_sha256
+from scratchlm.artifacts import write_sealed, write_sha256
+from scratchlm.datasets.shards import FORMAT
 from tests.faults.cases import ENTRIES, SMS, Case
 from tests.faults.changes import Change, all_of, corpus, put, remove, write, write_answers
 from tests.records import record_jsonl
@@ -11,13 +12,18 @@ ANSWER = {"id": 0, "instruction": "Say hi.", "input": "", "output": "Hi.", "resp
 REPLY = {"id": 0, "sample": 0, "rubric": "scale-4-v1", "maximum": 4, "reading": "reply", "model": "m", "status": "ok"}
 REPLY |= {"replies": [{"content": "SCORE: 1"}]}
 ANSWERS, REPLIES = "data/responses/test.jsonl", "data/judgements/replies.jsonl"
+HOSTILE = "data/judgements/hostile.jsonl"
 HEADER = b'"label","text"\n'
 
 
 def lines(name: str, *rows: Any) -> Change:
     """Write a file of one JSON value a line, in a folder that may be new."""
-
     return lambda project: record_jsonl(project.path / name, rows)
+
+
+def replies(*rows: Any) -> Change:
+    """Write these replies of the judge about one answer, and none about hostile ones."""
+    return all_of(write_answers, lines(REPLIES, *rows), lines(HOSTILE))
 
 
 def predictions(theirs: bytes) -> Change:
@@ -44,25 +50,25 @@ EDITED = [
     Case(
         "reply about another item",
         "score_judgements",
-        all_of(write_answers, lines(REPLIES, REPLY | {"id": 7})),
+        replies(REPLY | {"id": 7}),
         (f"{REPLIES} judges item 7",),
     ),
     Case(
         "reply of an unknown reading",
         "score_judgements",
-        all_of(write_answers, lines(REPLIES, REPLY | {"reading": "stars"})),
+        replies(REPLY | {"reading": "stars"}),
         ("'stars'", "judge again"),
     ),
     Case(
         "reply that cannot be read",
         "score_judgements",
-        all_of(write_answers, lines(REPLIES, REPLY | {"reading": "expected"})),
+        replies(REPLY | {"reading": "expected"}),
         ("1 of 1 judgements could not be read",),
     ),
     Case(
         "replies on two scales",
         "score_judgements",
-        all_of(write_answers, lines(REPLIES, REPLY, REPLY | {"sample": 1, "maximum": 100})),
+        replies(REPLY, REPLY | {"sample": 1, "maximum": 100}),
         (f"{REPLIES} mixes rubrics",),
     ),
     Case("predictions without a column", "compare_classifiers", predictions(HEADER), ("has no column predicted",)),
@@ -104,8 +110,8 @@ EDITED = [
     Case(
         "manifest of the shards lacks a key",
         "fit_bigram",
-        write("data/tokens/manifest.json", b'{"format": 1}'),
-        ("manifest.json",),
+        lambda project: write_sealed(project.path / "data/tokens/manifest.json", {"format": FORMAT}),
+        ("manifest.json has no dtype",),
     ),
     Case(
         "manifest of the corpus lists no files",

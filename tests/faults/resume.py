@@ -26,7 +26,7 @@ def run(count: int, folder: Path, seed: int) -> Iterator[Result]:
     yield stop_everywhere(Writer("pretraining", "pretrain", prepare_shards, params=params), steps, folder / "pretrain")
     steps_per_epoch = EXAMPLES // 4
     epochs = -(-steps // steps_per_epoch)
-    params = {"epochs": epochs, "batch_size": 4, "micro_batch_size": 2, "dropout": 0.1, "max_tokens": 128}
+    params = {"epochs": epochs, "batch_size": 4, "micro_batch_size": 2, "dropout": 0.1, "max_tokens": 160}
     params |= {"save_every_steps": 1, "eval_every_steps": 5, "sample": PRETRAIN["sample"]}
     tuning = Writer("instruction tuning", "finetune_instruct", prepare_instructions, params=params)
     yield stop_everywhere(tuning, epochs * steps_per_epoch, folder / "finetune_instruct")

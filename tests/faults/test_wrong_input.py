@@ -16,6 +16,7 @@ from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer, write_corpus
 from tests.faults.cases import CASES, Case
 from tests.faults.edited_files import EDITED
+from tests.faults.forks import run_forked
 from tests.tiny_model import save_tiny_model, tiny_gpt
 
 SETTINGS = {
@@ -37,7 +38,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder of a project in which every stage could run."""
-    workspace = Workspace(tmp_path_factory.mktemp("prepared"))
+    workspace, logs = Workspace(tmp_path_factory.mktemp("prepared")), tmp_path_factory.mktemp("logs")
     data = workspace.path / "data"
     for key, value in SETTINGS.items():
         workspace.set(key, value)
@@ -51,8 +52,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_tiny_model(data / "models/classifier", classifier, class_names=["ham", "spam"], max_tokens=64)
     for sample in ("sms_spam", "instructions"):
         for stage in (f"fetch_{sample}", f"prepare_{sample}"):
-            assert workspace.run(stage).returncode == 0
-    assert workspace.run("shard_corpus").returncode == 0
+            assert run_forked(workspace.path, logs, stage).returncode == 0
+    assert run_forked(workspace.path, logs, "shard_corpus").returncode == 0
     (data / "sample").unlink()
     return data
 
@@ -72,10 +73,10 @@ def files_of(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("case", CASES + EDITED, ids=lambda case: case.wrong)
-def test_what_is_wrong_is_one_line_and_changes_nothing(project: Workspace, case: Case):
+def test_what_is_wrong_is_one_line_and_changes_nothing(project: Workspace, tmp_path: Path, case: Case):
     case.change(project)
     before = files_of(project.path)
-    done = project.run(case.stage, *case.arguments, **case.environment)
+    done = run_forked(project.path, tmp_path, case.stage, *case.arguments, **case.environment)
     assert done.returncode == 1, done.stderr
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()

@@ -18,10 +18,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from scratchlm.artifacts import read_jsonl, write_jsonl
+from scratchlm.artifacts import read_jsonl
 from tests.conftest import Workspace
 from tests.faults.result import Result
 from tests.judging.conftest import Answer, ChatServer, completion
+from tests.records import record_jsonl
 
 WORKERS = 8
 ITEMS_A_KILL = 25  # more than are judged before it
@@ -39,7 +40,7 @@ def run(count: int, folder: Path, seed: int) -> Result:
     items = range(count * ITEMS_A_KILL)
     workspace = Workspace(folder)
     answers = [{"id": n, "instruction": f"item-{n}-", "input": "", "output": "Yes.", "response": "No."} for n in items]
-    write_jsonl(folder / "data/responses/test.jsonl", answers)
+    record_jsonl(folder / "data/responses/test.jsonl", answers)
     kills: list[tuple[dict[str, str], Counter[int]]] = []
     lost = 0
     asked: Counter[int] = Counter()

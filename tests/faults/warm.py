@@ -1,11 +1,15 @@
-"""What the processes that the campaign kills have imported before they are forked."""
+"""What the processes that are forked for the tests of faults have imported before: every stage."""
+
+import pkgutil
+from importlib import import_module
+
+# Each process imports it anew otherwise, as the module that pytest was started from.
+import pytest  # noqa: F401
 
 # The first optimizer would import it, for two seconds in each process.
 import torch._dynamo  # noqa: F401
 
-import pipeline.convert_gpt2
-import pipeline.fetch_corpus
-import pipeline.finetune_instruct
-import pipeline.generate_responses
-import pipeline.pretrain
-import pipeline.shard_corpus  # noqa: F401
+import pipeline
+
+for module in pkgutil.iter_modules(pipeline.__path__):
+    import_module(f"pipeline.{module.name}")

@@ -1,6 +1,6 @@
 """What the campaign disturbs: a tiny project for each stage, and the stage in a process forked from a warm one.
 
-A new process would spend seconds on imports, and most kills would fall into these.
+Most kills of a new process would fall into its imports.
 """
 
 import importlib
@@ -19,6 +19,7 @@ from scratchlm.artifacts import sha256_directory, write_jsonl, write_manifest
 from scratchlm.models.gpt2_checkpoint import copy_vocabulary, write_gpt2
 from scratchlm.stages import run_stage
 from tests.corpora import write_byte_tokenizer, write_corpus, write_shards
+from tests.faults.forks import warm_context
 from tests.faults.project import write_params
 from tests.tiny_model import save_tiny_model, tiny_gpt
 
@@ -124,7 +125,7 @@ class Running:
     ) -> None:
         self.heard, told = multiprocessing.Pipe(duplex=False)
         arguments = (writer.stage, writer.arguments, folder, told, waits_at, change)
-        self.process: BaseProcess = _context().Process(target=_run, args=arguments)
+        self.process: BaseProcess = warm_context().Process(target=_run, args=arguments)
         self.process.start()
         told.close()
         self.writes = self.checkpoints = 0
@@ -165,15 +166,6 @@ def results(folder: Path) -> dict[str, str]:
     """The sha256 of all that a stage wrote into a project, but for its state and its timings."""
     files = sha256_directory(folder)
     return {name: sha256 for name, sha256 in files.items() if not name.startswith((".work/", "metrics/runs/", LOG))}
-
-
-def _context() -> multiprocessing.context.ForkServerContext:
-    # Threads of the forking process would not survive in the forked one.
-    for name, value in {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "SCRATCHLM_WORKERS": "1"}.items():
-        os.environ[name] = value
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.faults.warm"])
-    return context
 
 
 def _run(
