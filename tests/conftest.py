@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from scratchlm.artifacts import write_manifest
 from scratchlm.datasets.tokenizer_building import fetch_gpt2
 from scratchlm.datasets.tokenizers import write_byte_pair_tokenizer
 from tests.file_server import FileServer
@@ -47,6 +48,7 @@ def gpt2_directory(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("SCRATCHLM_MIRROR", str(shared / "mirror"))
         write_byte_pair_tokenizer(directory, *fetch_gpt2())
+    write_manifest(directory)
     return directory
 
 

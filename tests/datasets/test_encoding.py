@@ -66,12 +66,13 @@ def test_gigatoken_encodes_thousands_of_random_texts_as_tiktoken(
     assert_same_as_alone(encoders[name, "gigatoken"], texts)
 
 
+@pytest.mark.parametrize("folder", ["openwebtext-1000", pytest.param("web-text", marks=pytest.mark.slow)])
 def test_gigatoken_encodes_all_real_documents_as_tiktoken(
-    shared: Path, encoders: dict[tuple[str, Engine], Encoder], monkeypatch: pytest.MonkeyPatch
+    folder: str, shared: Path, encoders: dict[tuple[str, Engine], Encoder], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(gigatoken_engine, "CACHE_TOKENS", 2**21)  # it is loaded anew on the way
+    monkeypatch.setattr(gigatoken_engine, "CACHE_TOKENS", 2**19)  # it is loaded anew on the way
     encoder = encoders["gpt2", "gigatoken"]
-    for path in sorted((shared / "corpora").glob("*/*.parquet")):
+    for path in sorted((shared / "corpora" / folder).glob("*.parquet")):
         for batch in pq.ParquetFile(path).iter_batches(64, columns=["text"]):
             assert_same_as_alone(encoder, batch.column(0).to_pylist())
 
@@ -151,11 +152,11 @@ def test_one_file_has_the_same_shards_with_any_threads_and_engine(
     texts = [f"document {number} ends here{END_OF_TEXT * (number % 9 == 0)} " * 9 for number in range(300)]
     corpus = write_corpus(project / "corpus", {"a.jsonl": texts})
     hashes = []
-    for workers, engine in (("1", "tiktoken"), ("2", "tiktoken"), ("7", "tiktoken"), ("2", "gigatoken")):
+    for workers, engine in (("1", "tiktoken"), ("7", "tiktoken"), ("2", "gigatoken")):
         monkeypatch.setenv("SCRATCHLM_WORKERS", workers)
         shutil.rmtree(project / ".work", ignore_errors=True)
         folder = project / f"tokens-{workers}-{engine}"
         shard_corpus(corpus, gpt2_directory, DOCUMENT.model_copy(update={"engine": engine}), folder)
         hashes.append(file_hashes(folder))
-    assert hashes[0] == hashes[1] == hashes[2] == hashes[3]
+    assert hashes[0] == hashes[1] == hashes[2]
     assert len(hashes[0]) > 10

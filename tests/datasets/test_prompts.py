@@ -63,10 +63,12 @@ def test_training_generation_and_transformers_read_the_same_tokens(
     trained = [list(example.tokens[:end]) for example, end in zip(tuning.examples["train"], ends, strict=True)]
 
     saved = save_tiny_model(tmp_path / "instruct", chat_template=template.source)
-    asked: list[list[int]] = []
+    asked: dict[int, list[int]] = {}  # by the seed, which goes by the position of the entry: batches are by length
 
-    def record(model: Any, prompts: list[list[int]], *_: Any) -> list[list[int]]:
-        asked.extend(prompts)
+    def record(
+        model: Any, prompts: list[list[int]], config: Any, eot_id: int, batch_size: int, seeds: list[int], *_: Any
+    ) -> list[list[int]]:
+        asked.update(zip(seeds, prompts, strict=True))
         return [[] for _ in prompts]
 
     monkeypatch.setattr(responses, "generate", record)
@@ -84,7 +86,7 @@ def test_training_generation_and_transformers_read_the_same_tokens(
         )
         for entry in ENTRIES
     ]
-    assert trained == asked == expected
+    assert trained == [asked[seed] for seed in sorted(asked)] == expected
     assert expected[0].count(tokenizer.eot_id) == (2 if prompt == OWN else 0)
 
 
