@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from scratchlm import statistics
 from scratchlm.training import seeds
 from scratchlm.training.scores import score_splits
 from scratchlm.training.seeds import Outcome, Trained, spread, train_seeds
@@ -14,6 +15,12 @@ from tests.training.test_classification import FRAME, LABELS, make_config
 
 SPLITS = {"train": FRAME, "val": FRAME[:6], "test": FRAME, "unused": FRAME[::2]}
 CONFIG = make_config(seeds=[3, 4, 5], epochs=2, eval_every_steps=8, save_every_steps=8)
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals of fewer resamples: what is compared here is equal with any number, and most of the time was theirs."""
+    monkeypatch.setattr(statistics, "STATISTIC_RESAMPLES", 20)
 
 
 def run(folder: Path, **changes: object) -> tuple[Trained, dict[str, float]]:

@@ -41,6 +41,16 @@ def test_a_signal_ends_what_runs_at_once_and_nothing_is_begun_after_it(number: i
     assert (len(called), time.monotonic() - start < 30) == (2, True)
 
 
+def test_an_interrupt_that_is_no_signal_goes_on_to_the_caller():
+    def function() -> None:
+        raise KeyboardInterrupt
+
+    with stop_on_signal() as stop:
+        with pytest.raises(KeyboardInterrupt):
+            stop.run(function)
+        assert not stop.received
+
+
 def test_the_second_signal_ends_the_process():
     code = (
         "import os, signal\nfrom scratchlm.training.signals import stop_on_signal\n"

@@ -28,6 +28,8 @@ class StopRequest:
             self._breaks_off = False
         except KeyboardInterrupt:
             self._breaks_off = False
+            if not self.received:  # it came from the function itself: the loop would run it again without end
+                raise
         return result
 
     def receive(self, number: int, frame: FrameType | None) -> None:
