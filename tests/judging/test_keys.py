@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.artifacts import write_jsonl
 from scratchlm.errors import UserError
 from scratchlm.judging.rubric import read_rubric
 from scratchlm.judging.server_judge import make_server_judge
 from scratchlm.judging.verdicts import VerdictStore
 from tests.conftest import ROOT, Workspace
 from tests.judging.conftest import Answer, ChatServer, said, server_config
+from tests.records import record_jsonl
 
 SENTINEL = "sk-sentinel-0815-4711"
 DEBUG = {"OPENAI_LOG": "debug", "ANTHROPIC_LOG": "debug", "PYTHONFAULTHANDLER": "1"}
@@ -22,7 +22,7 @@ ANSWERS = [{"id": 0, "instruction": "Say it.", "input": "", "output": "It.", "re
 @pytest.fixture(params=["openai", "anthropic"])
 def judging(request: pytest.FixtureRequest, workspace: Workspace, server: ChatServer) -> Workspace:
     """A project whose answers a server judges."""
-    write_jsonl(workspace.path / "data/responses/test.jsonl", ANSWERS)
+    record_jsonl(workspace.path / "data/responses/test.jsonl", ANSWERS)
     workspace.set("judge_responses.backend", request.param)
     workspace.set(f"judge_responses.{request.param}.base_url", server.base_url)
     workspace.set(f"judge_responses.{request.param}.max_attempts", 1)
