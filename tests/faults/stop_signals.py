@@ -24,7 +24,7 @@ PHASES: dict[str, tuple[str, str, int, float, int]] = {
     "training": ("scratchlm.training.pretraining", "next_token_loss", 5, 0.2, 3),  # the first micro-batch of step 3
     "evaluation": ("scratchlm.training.pretraining", "evaluate_tokens", 1, 600.0, 5),
     "sampling": ("scratchlm.training.pretraining", "continue_prompts", 1, 600.0, 5),
-    "saving": ("scratchlm.training.loop", "save_checkpoint", 1, 0.2, SAVED_EVERY + 1),  # it is heard after the next step
+    "saving": ("scratchlm.training.loop", "save_checkpoint", 1, 0.2, SAVED_EVERY + 1),  # heard one step later
 }
 
 
