@@ -75,6 +75,7 @@ def kill_dvc_alone(project: DvcProject, moments: random.Random) -> bool:
     (stage,) = (each for each in psutil.Process(process.pid).children(recursive=True) if "python" in each.name())
     stage.suspend()  # or it might end before it is seen
     process.kill()
+    process.wait()  # for DVC, a process that nobody has waited for would still run
     second = project.start("dvc", "repro")
     output, _ = second.communicate()
     said = [line for line in output.splitlines() if RUNNING in line]
