@@ -13,6 +13,7 @@ from scratchlm.artifacts import read_json, read_jsonl, sha256_directory
 from scratchlm.models.storage import load_gpt
 from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer, write_shards
+from tests.records import renew_record
 
 SETTINGS = {
     "n_layer": 1,
@@ -94,6 +95,7 @@ def test_truncated_shards_are_one_line(workspace: Workspace):
 def test_shards_of_another_tokenizer_are_one_line(workspace: Workspace):
     tokenizer = Path("data/tokenizer/tokenizer.json")
     tokenizer.write_text(tokenizer.read_text().replace("\n", " \n", 1))
+    renew_record(tokenizer)
     done = workspace.run("pretrain")
     assert done.returncode == 1
     assert done.stderr.startswith("pretrain: data/tokens was made with the tokenizer ")
