@@ -2,7 +2,6 @@
 
 import random
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from scratchlm.training.launch import run_parallel_stage
 from scratchlm.training.pretraining import TokenTrainingConfig, check_division
 from scratchlm.training.ranks import is_lost_connection
 from tests.conftest import Workspace
-from tests.pipeline.two_processes import TOGETHER, kill_one, newest_step, prepare, start_until_saved
+from tests.pipeline.two_processes import TOGETHER, kill_one, newest_step, prepare
 from tests.tiny_model import greedy
 from tests.training.conftest import tiny_config
 
@@ -113,19 +112,6 @@ def test_a_killed_process_ends_the_others_and_the_rerun_ends_bit_identical(works
     assert workspace.run("pretrain", **TOGETHER).returncode == 0
     assert sha256_directory(MODEL) == undisturbed
     assert read_json(METRICS) == metrics
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_the_stage_saves_in_all_processes(workspace: Workspace, number: int):
-    prepare(workspace, save_every_steps=20)
-    process = start_until_saved(workspace, **TOGETHER)
-    process.send_signal(number)
-    _, stderr = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert 20 < newest_step(workspace.path) < 60
-    told = [line for line in stderr.splitlines() if not line.startswith("step ")]
-    assert told == ["pretrain: interrupted; the next run goes on from here."]
 
 
 @pytest.mark.slow
