@@ -22,14 +22,8 @@ from scratchlm.artifacts import read_json
 from scratchlm.params import read_yaml
 
 PACKAGES = ("torch", "pandas", "sklearn", "scipy", "numpy", "tensorflow")
-# What main imports besides, with the sample's parameters: torch's optimizers import torch._dynamo when one is made.
-LATER = {
-    "export_gpt2": "tensorflow",
-    "finetune_classifier": "torch._dynamo",
-    "finetune_instruct": "torch._dynamo",
-    "judge_responses": "scratchlm.judging.local_judge",
-    "pretrain": "torch._dynamo",
-}
+# What main imports besides, with the sample's parameters.
+LATER = {"export_gpt2": "tensorflow", "judge_responses": "scratchlm.judging.local_judge"}
 DVC = (sys.executable, "-m", "dvc")
 
 

@@ -1,4 +1,4 @@
-"""oneDNN's products are those of torch, values and gradients, and are taken where something trains."""
+"""oneDNN's products are those of torch, values and gradients, and without gradients as exact."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,6 +66,26 @@ def test_a_gradient_has_the_strides_of_its_parameter(transposed: bool):
     tensors = make_inputs(transposed)
     _, _, gradient, _ = run(linear, tensors, transposed)
     assert gradient.stride() == tensors[1].stride()
+
+
+@torch.no_grad()
+def test_without_gradients_a_long_sum_rounds_as_that_of_torch():
+    generator = torch.Generator().manual_seed(0)
+    x, weight = torch.randn(64, 3072, generator=generator), torch.randn(3072, 96, generator=generator)
+    bias = torch.randn(96, generator=generator)
+    exact = F.linear(x.double(), weight.T.double(), bias.double())
+    whole, ours, theirs = (
+        (function(x, weight.T, bias) - exact).square().mean().sqrt() for function in (module._product, linear, F.linear)
+    )
+    assert ours <= 1.3 * theirs
+    assert ours <= 0.8 * whole
+
+
+@torch.no_grad()
+def test_without_gradients_a_row_does_not_depend_on_the_others():
+    generator = torch.Generator().manual_seed(0)
+    x, weight = torch.randn(64, 400, generator=generator), torch.randn(400, 512, generator=generator)
+    torch.testing.assert_close(linear(x, weight.T)[:16], linear(x[:16], weight.T), rtol=1e-6, atol=1e-5)
 
 
 def test_nothing_is_computed_for_what_is_frozen(monkeypatch: pytest.MonkeyPatch):

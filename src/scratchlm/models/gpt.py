@@ -163,6 +163,11 @@ class Block(nn.Module):
         return one + self.mlp(self.ln_2(one))
 
 
+def _embedding(rows: int, n_embd: int) -> nn.Embedding:
+    # nn.Embedding would draw weights that are replaced, and on the meta device import torch._dynamo to draw them.
+    return nn.Embedding.from_pretrained(torch.zeros(rows, n_embd), freeze=False)
+
+
 class GPT(nn.Module):
     """A decoder-only transformer whose output layer is its token embedding.
 
@@ -172,8 +177,8 @@ class GPT(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = config
-        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
-        self.wpe = nn.Embedding(config.context_length, config.n_embd)
+        self.wte = _embedding(config.vocab_size, config.n_embd)
+        self.wpe = _embedding(config.context_length, config.n_embd)
         self.drop = nn.Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)

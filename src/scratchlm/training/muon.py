@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
+
+from scratchlm.training.adamw import AdamW
 
 # https://kellerjordan.github.io/posts/muon: the steps and the coefficients of the iteration.
 ITERATIONS = 5

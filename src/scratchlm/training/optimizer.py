@@ -7,9 +7,10 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 
 from scratchlm.params import Schema
+from scratchlm.training.adamw import AdamW
 from scratchlm.training.muon import Muon
 
 
