@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scratchlm.artifacts import sha256_json, verify_manifest, write_json, write_jsonl, write_plot
-from scratchlm.datasets.instructions import SPLITS
+from scratchlm.datasets.entries import SPLITS
 from scratchlm.datasets.preferences import read_preferences
 from scratchlm.datasets.prompts import read_prompt
 from scratchlm.datasets.tokenizers import load_tokenizer

@@ -13,7 +13,7 @@ import torch
 from pipeline import generate_responses
 from pipeline.finetune_dpo import main
 from scratchlm.artifacts import read_json, read_jsonl, sha256_directory, verify_manifest
-from scratchlm.datasets.preferences import write_preferences
+from scratchlm.datasets.entries import write_splits
 from scratchlm.datasets.prompts import TEMPLATES, read_prompt
 from scratchlm.errors import UserError
 from scratchlm.models.storage import load_gpt
@@ -41,7 +41,7 @@ def project(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["finetune_dpo", "dpo"])
     save_tiny_model(BASE, tiny_gpt(context_length=256), chat_template=TEMPLATES["phi3"])
     splits = {"train": PAIRS[:16], "val": PAIRS[16:20], "test": PAIRS[20:]}
-    write_preferences(Path("data/preferences"), splits)
+    write_splits(Path("data/preferences"), splits)
     for key, value in SETTINGS.items():
         workspace.set(f"finetune_dpo.{key}", value)
 
