@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import verify_sha256, write_json
+from scratchlm.artifacts import write_json
+from scratchlm.checksums import verify_sha256
 from scratchlm.datasets.entries import write_splits
 from scratchlm.datasets.instructions import SplitConfig, read_instructions, split_instructions
 from scratchlm.params import read_params

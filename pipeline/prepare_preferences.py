@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from scratchlm.artifacts import verify_manifest, verify_sha256, write_json
+from scratchlm.artifacts import write_json
+from scratchlm.checksums import verify_manifest, verify_sha256
 from scratchlm.datasets.entries import SPLITS, write_splits
 from scratchlm.datasets.instructions import read_instructions
 from scratchlm.datasets.preferences import PreferenceSplitConfig, read_preferences, split_preferences

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from scratchlm.artifacts import write_manifest
+from scratchlm.checksums import write_manifest
 from scratchlm.datasets.tokenizer_building import fetch_gpt2
 from scratchlm.datasets.tokenizers import write_byte_pair_tokenizer
 from tests.file_server import FileServer

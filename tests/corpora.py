@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tokenizers.pre_tokenizers import ByteLevel
 
-from scratchlm.artifacts import MANIFEST, sha256_file, write_jsonl, write_manifest, write_sealed
+from scratchlm.artifacts import write_jsonl
+from scratchlm.checksums import MANIFEST, sha256_file, write_manifest, write_sealed
 from scratchlm.datasets.documents import read_documents
 from scratchlm.datasets.sharding import ShardConfig
 from scratchlm.datasets.shards import ShardWriter, TokenShards, write_shard_manifest

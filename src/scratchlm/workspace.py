@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from scratchlm.artifacts import read_json, sha256_file, sha256_json, write_json
+from scratchlm.artifacts import read_json, write_json
+from scratchlm.checksums import sha256_file, sha256_json
 from scratchlm.errors import UserError
 from scratchlm.params import project_root
 from scratchlm.processes import is_first_process

@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 
-from scratchlm.artifacts import read_json, sha256_file, write_json
+from scratchlm.artifacts import read_json, write_json
+from scratchlm.checksums import sha256_file
 from scratchlm.datasets import tokenizers as tokenizers_module
 from scratchlm.datasets.lookup_tokenizers import split_words
 from scratchlm.datasets.tokenizer_building import train_bpe

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scratchlm.artifacts import write_json, write_manifest, write_sha256
+from scratchlm.artifacts import write_json
+from scratchlm.checksums import write_manifest, write_sha256
 from scratchlm.datasets.entries import write_splits
 from scratchlm.datasets.sms_spam import SPLITS, write_sms_spam
 from scratchlm.datasets.tokenizers import load_tokenizer

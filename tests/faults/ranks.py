@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from scratchlm.artifacts import sha256_directory
+from scratchlm.checksums import sha256_directory
 from tests.conftest import Workspace
 from tests.faults.result import Result
 from tests.pipeline.two_processes import TOGETHER, kill_one, prepare

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.artifacts import MANIFEST, read_sealed, verify_sha256, write_sealed, write_sha256
+from scratchlm.checksums import MANIFEST, read_sealed, verify_sha256, write_sealed, write_sha256
 from scratchlm.errors import UserError
 from tests.faults.corruption import run
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.artifacts import sha256_directory
+from scratchlm.checksums import sha256_directory
 from scratchlm.models.classifier import GPTClassifier
 from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer, write_corpus

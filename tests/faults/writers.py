@@ -15,7 +15,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from scratchlm.artifacts import sha256_directory, write_jsonl, write_manifest
+from scratchlm.artifacts import write_jsonl
+from scratchlm.checksums import sha256_directory, write_manifest
 from scratchlm.models.gpt2_checkpoint import copy_vocabulary, write_gpt2
 from scratchlm.stages import run_stage
 from tests.corpora import write_byte_tokenizer, write_corpus, write_shards

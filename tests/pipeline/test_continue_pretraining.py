@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.continue_pretraining import main
-from scratchlm.artifacts import read_json, read_jsonl, sha256_directory, verify_manifest
+from scratchlm.artifacts import read_json, read_jsonl
+from scratchlm.checksums import sha256_directory, verify_manifest
 from scratchlm.datasets.entries import write_splits
 from scratchlm.errors import UserError
 from scratchlm.models.storage import load_gpt

@@ -12,7 +12,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from scratchlm.artifacts import read_json, sha256_file
+from scratchlm.artifacts import read_json
+from scratchlm.checksums import sha256_file
 from scratchlm.datasets.documents import read_documents
 from tests.conftest import Workspace
 from tests.file_server import Answer, FileServer

@@ -12,7 +12,8 @@ import torch
 
 from pipeline import generate_responses
 from pipeline.finetune_dpo import main
-from scratchlm.artifacts import read_json, read_jsonl, sha256_directory, verify_manifest
+from scratchlm.artifacts import read_json, read_jsonl
+from scratchlm.checksums import sha256_directory, verify_manifest
 from scratchlm.datasets.entries import write_splits
 from scratchlm.datasets.prompts import TEMPLATES, read_prompt
 from scratchlm.errors import UserError

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.artifacts import read_json, read_jsonl, sha256_file
+from scratchlm.artifacts import read_json, read_jsonl
+from scratchlm.checksums import sha256_file
 from scratchlm.datasets.entries import write_splits
 from scratchlm.datasets.prompts import TEMPLATES
 from scratchlm.models.storage import load_gpt

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.prepare_preferences import main
-from scratchlm.artifacts import read_json, read_jsonl, write_sha256
+from scratchlm.artifacts import read_json, read_jsonl
+from scratchlm.checksums import write_sha256
 from scratchlm.datasets.entries import write_splits
 from scratchlm.datasets.instructions import read_instructions
 from tests.conftest import ROOT

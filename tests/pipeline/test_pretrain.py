@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.artifacts import read_json, read_jsonl, sha256_directory
+from scratchlm.artifacts import read_json, read_jsonl
+from scratchlm.checksums import sha256_directory
 from scratchlm.models.storage import load_gpt
 from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer, write_shards

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.artifacts import read_json, read_jsonl, sha256_directory, verify_manifest
+from scratchlm.artifacts import read_json, read_jsonl
+from scratchlm.checksums import sha256_directory, verify_manifest
 from scratchlm.errors import UserError
 from scratchlm.stages import run_stage
 from scratchlm.training.launch import run_parallel_stage

@@ -5,7 +5,8 @@ from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scratchlm.artifacts import read_json, read_json_lines, write_jsonl, write_manifest
+from scratchlm.artifacts import read_json, read_json_lines, write_jsonl
+from scratchlm.checksums import write_manifest
 from scratchlm.errors import UserError
 
 SPLITS = ("train", "val", "test")
