@@ -2,8 +2,6 @@
 
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -95,13 +93,11 @@ def test_lora_leaves_an_adapter_beside_the_merged_model(workspace: Workspace):
 def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(workspace: Workspace):
     workspace.set("finetune_dpo.save_every_steps", 1)
     workspace.set("finetune_dpo.epochs", 20)
-    command = [sys.executable, "-m", "pipeline.finetune_dpo", "dpo"]
-    with subprocess.Popen(command, env=workspace.environment(), stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 120
-        while not list(Path(".work/finetune_dpo").glob("*/step-*")) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
+    stage = workspace.start("finetune_dpo", "dpo")
+    while stage.is_running() and not list(Path(".work/finetune_dpo").glob("*/step-*")):
+        time.sleep(0.01)
+    stage.send_signal(signal.SIGKILL)
+    assert stage.wait().returncode == -signal.SIGKILL
     assert not MODEL.exists()
     done = workspace.run("finetune_dpo", "dpo")
     assert done.returncode == 0, done.stderr
