@@ -23,6 +23,7 @@ DOCUMENT = ShardConfig(
     shard_tokens=500,
     engine="tiktoken",
 )
+PROSE = "The cat's hat isn't the dog's 2nd hat; the 3 cats' hats are. " * 9  # in which merges are found
 TAIL = DOCUMENT.model_copy(update={"split": "tail", "val_fraction": 0.1, "shard_tokens": 10**8})
 
 
