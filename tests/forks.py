@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
@@ -60,8 +61,9 @@ class ForkedStage:
         return self._process.is_alive()
 
     def send_signal(self, number: int) -> None:
-        """What `kill -NUMBER` does."""
-        os.kill(self.pid, number)
+        """What `kill -NUMBER` does, and nothing if it has ended."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
     def wait(self, timeout_seconds: float = 240) -> subprocess.CompletedProcess[str]:
         """Its exit code, minus the number of the signal that killed it, and what it printed; TimeoutError kills it."""
