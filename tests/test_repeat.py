@@ -33,14 +33,23 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_uncommitted_params_count_and_what_has_run_does_not_run_again(project: Path):
     (project / "params.yaml").write_text(PARAMS.format(fails_at="null", gain=0.15))
     changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True).stdout
+    (row,) = repeat(1, ["prepare_sms_spam.seed"], jobs=1)
+    assert (row["accuracy"], row["tfidf_accuracy"]) == pytest.approx((0.95, 0.8))
+    assert len(stages_run(project)) == 2
+    assert repeat(1, ["prepare_sms_spam.seed"], jobs=1) == [row]
+    assert len(stages_run(project)) == 2
+    assert subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True).stdout == changed
+
+
+@pytest.mark.slow  # some thirty seconds of DVC
+def test_of_more_splits_only_the_new_ones_are_run(project: Path):
     rows = repeat(2, ["prepare_sms_spam.seed"], jobs=1)
-    assert [row["accuracy"] for row in rows] == pytest.approx([0.95, 0.85])
+    assert [row["accuracy"] for row in rows] == pytest.approx([0.9, 0.8])
     assert [row["tfidf_accuracy"] for row in rows] == pytest.approx([0.8, 0.75])
     assert len(stages_run(project)) == 4
     done = CliRunner().invoke(cli, ["repeat", "--splits", "3", "--output", "json"], catch_exceptions=False)
     assert [row["seed"] for row in json.loads(done.stdout)["rows"]] == [0, 1, 2]
     assert sorted(stages_run(project)[4:]) == ["finetune_classifier 2", "score_sms_baselines 2"]
-    assert subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True).stdout == changed
 
 
 @pytest.mark.slow  # some twenty seconds of DVC
