@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchlm.artifacts import atomic_directory, write_manifest
+from scratchlm.artifacts import atomic_directory
+from scratchlm.checksums import write_manifest
 from scratchlm.datasets.download import Download, fetch_all
 from scratchlm.datasets.sources import GPT2_ENCODINGS
 from scratchlm.models.gpt2_checkpoint import write_gpt2

@@ -24,7 +24,8 @@ from torch.nn import functional as F
 
 from benchmarks.limits import measure_limits, print_limits
 from benchmarks.side_by_side import Contestant, Figures, run_in_turn, table
-from scratchlm.artifacts import read_json, sha256_file
+from scratchlm.artifacts import read_json
+from scratchlm.checksums import sha256_file
 from scratchlm.recipes import recipe_text
 from scratchlm.stages import RUNS
 

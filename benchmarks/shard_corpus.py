@@ -23,7 +23,8 @@ import yaml
 
 from benchmarks.limits import measure_limits, print_limits
 from benchmarks.side_by_side import ROOT, Contestant, Figures, growth_exponent, run, run_in_turn, table
-from scratchlm.artifacts import MANIFEST, link_file, read_json, sha256_file, write_sealed
+from scratchlm.artifacts import link_file, read_json
+from scratchlm.checksums import MANIFEST, sha256_file, write_sealed
 from scratchlm.datasets.documents import read_documents
 from scratchlm.datasets.download import Download, fetch_all
 from scratchlm.datasets.shards import TokenShards

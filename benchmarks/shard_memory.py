@@ -17,7 +17,8 @@ import numpy as np
 import yaml
 
 from benchmarks.side_by_side import ROOT, Figures, growth_exponent
-from scratchlm.artifacts import MANIFEST, read_json, sha256_file, write_sealed
+from scratchlm.artifacts import read_json
+from scratchlm.checksums import MANIFEST, sha256_file, write_sealed
 from scratchlm.datasets.tokenizer_building import write_tokenizer
 from scratchlm.params import read_yaml
 

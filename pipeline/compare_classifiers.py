@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import verify_sha256, write_json
+from scratchlm.artifacts import write_json
+from scratchlm.checksums import verify_sha256
 from scratchlm.datasets.sms_spam import read_split
 from scratchlm.stages import run_stage
 from scratchlm.training.scores import accuracy_difference

@@ -5,7 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scratchlm.artifacts import sha256_json, verify_manifest, write_json
+from scratchlm.artifacts import write_json
+from scratchlm.checksums import sha256_json, verify_manifest
 from scratchlm.datasets.tokenizers import read_openai_vocabulary, write_byte_pair_tokenizer
 from scratchlm.errors import UserError
 from scratchlm.models.gpt2_checkpoint import DATA, check_files, read_hparams, read_values

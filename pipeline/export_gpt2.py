@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from scratchlm.artifacts import atomic_directory, write_json, write_manifest
+from scratchlm.artifacts import atomic_directory, write_json
+from scratchlm.checksums import write_manifest
 from scratchlm.models.gpt2_checkpoint import copy_vocabulary, write_gpt2
 from scratchlm.models.storage import load_gpt
 from scratchlm.params import Schema, read_params

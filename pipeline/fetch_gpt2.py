@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from scratchlm.artifacts import atomic_directory, has_sha256, link_file, write_json, write_manifest
+from scratchlm.artifacts import atomic_directory, link_file, write_json
+from scratchlm.checksums import has_sha256, write_manifest
 from scratchlm.datasets.download import Download, fetch_all
 from scratchlm.datasets.sources import GPT2_CHECKPOINTS, GPT2_FILES
 from scratchlm.errors import UserError

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import write_json, write_sha256
+from scratchlm.artifacts import write_json
+from scratchlm.checksums import write_sha256
 from scratchlm.datasets.download import fetch
 from scratchlm.datasets.sources import INSTRUCTIONS, FileSource, find_source
 from scratchlm.params import Schema, read_params

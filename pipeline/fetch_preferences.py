@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from scratchlm.artifacts import write_json, write_sha256
+from scratchlm.artifacts import write_json
+from scratchlm.checksums import write_sha256
 from scratchlm.datasets.download import fetch
 from scratchlm.datasets.sources import PREFERENCES, FileSource, find_source
 from scratchlm.params import Schema, read_params

@@ -3,7 +3,8 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scratchlm.artifacts import write_json, write_sha256
+from scratchlm.artifacts import write_json
+from scratchlm.checksums import write_sha256
 from scratchlm.datasets.download import fetch
 from scratchlm.datasets.sms_spam_reading import extract_sms_spam
 from scratchlm.datasets.sources import SMS_SPAM, FileSource, find_source

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from scratchlm.artifacts import sha256_json, verify_manifest, write_csv, write_json, write_plot, write_sha256
+from scratchlm.artifacts import write_csv, write_json, write_plot
+from scratchlm.checksums import sha256_json, verify_manifest, write_sha256
 from scratchlm.datasets.sms_spam import read_classes, read_splits
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.lora import save_with_adapter

@@ -4,8 +4,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from scratchlm.artifacts import sha256_json, verify_manifest, write_json, write_jsonl, write_plot
-from scratchlm.datasets.instructions import SPLITS
+from scratchlm.artifacts import write_json, write_jsonl, write_plot
+from scratchlm.checksums import sha256_json, verify_manifest
+from scratchlm.datasets.entries import SPLITS
 from scratchlm.datasets.preferences import read_preferences
 from scratchlm.datasets.prompts import read_prompt
 from scratchlm.datasets.tokenizers import load_tokenizer

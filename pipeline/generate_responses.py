@@ -2,15 +2,8 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import (
-    sha256_directory,
-    sha256_file,
-    sha256_json,
-    verify_manifest,
-    write_json,
-    write_jsonl,
-    write_sha256,
-)
+from scratchlm.artifacts import write_json, write_jsonl
+from scratchlm.checksums import sha256_directory, sha256_file, sha256_json, verify_manifest, write_sha256
 from scratchlm.datasets.instructions import read_instructions
 from scratchlm.datasets.prompts import read_prompt
 from scratchlm.datasets.tokenizers import load_tokenizer

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import verify_sha256, write_json, write_jsonl, write_sha256
+from scratchlm.artifacts import write_json, write_jsonl
+from scratchlm.checksums import verify_sha256, write_sha256
 from scratchlm.judging.answers import read_answers
 from scratchlm.judging.config import JudgeConfig
 from scratchlm.judging.cost import check_cost, count_run

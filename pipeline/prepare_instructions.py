@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import verify_sha256, write_json
-from scratchlm.datasets.instructions import SplitConfig, read_instructions, split_instructions, write_instructions
+from scratchlm.artifacts import write_json
+from scratchlm.checksums import verify_sha256
+from scratchlm.datasets.entries import write_splits
+from scratchlm.datasets.instructions import SplitConfig, read_instructions, split_instructions
 from scratchlm.params import read_params
 from scratchlm.stages import run_stage
 
@@ -20,7 +22,7 @@ def main() -> None:
     params = read_params("prepare_instructions", Params)
     verify_sha256(RAW)
     splits, counts = split_instructions(read_instructions(RAW), params)
-    write_instructions(SPLITS, splits)
+    write_splits(SPLITS, splits)
     write_json(METRICS, counts)
 
 

@@ -3,14 +3,11 @@
 import sys
 from pathlib import Path
 
-from scratchlm.artifacts import verify_manifest, verify_sha256, write_json
-from scratchlm.datasets.instructions import SPLITS, read_instructions
-from scratchlm.datasets.preferences import (
-    PreferenceSplitConfig,
-    read_preferences,
-    split_preferences,
-    write_preferences,
-)
+from scratchlm.artifacts import write_json
+from scratchlm.checksums import verify_manifest, verify_sha256
+from scratchlm.datasets.entries import SPLITS, write_splits
+from scratchlm.datasets.instructions import read_instructions
+from scratchlm.datasets.preferences import PreferenceSplitConfig, read_preferences, split_preferences
 from scratchlm.params import read_params
 from scratchlm.stages import only_argument, run_stage
 
@@ -31,7 +28,7 @@ def main() -> None:
     verify_manifest(INSTRUCTIONS)
     instructions = {split: read_instructions(INSTRUCTIONS / f"{split}.jsonl") for split in SPLITS}
     splits, counts = split_preferences(read_preferences(RAW), instructions, params)
-    write_preferences(PREFERENCES, splits)
+    write_splits(PREFERENCES, splits)
     write_json(METRICS / f"prepare_preferences_{name}.json", counts)
 
 

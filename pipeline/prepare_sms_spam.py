@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import verify_sha256, write_csv, write_json
+from scratchlm.artifacts import write_csv, write_json
+from scratchlm.checksums import verify_sha256
 from scratchlm.datasets.sms_spam import SplitConfig, class_balance, length_histogram, split_sms_spam, write_sms_spam
 from scratchlm.datasets.sms_spam_reading import ReadConfig, read_sms_spam
 from scratchlm.params import read_params

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from scratchlm.artifacts import sha256_json, verify_manifest, write_json, write_jsonl, write_plot
+from scratchlm.artifacts import write_json, write_jsonl, write_plot
+from scratchlm.checksums import sha256_json, verify_manifest
 from scratchlm.datasets.shards import TokenShards
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.storage import save_model

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import read_json, read_jsonl, read_sealed, verify_sha256, write_bytes, write_text
+from scratchlm.artifacts import read_json, read_jsonl, write_bytes, write_text
+from scratchlm.checksums import read_sealed, verify_sha256
 from scratchlm.datasets.sms_spam import read_classes
 from scratchlm.judging.answers import read_answers, read_replies
 from scratchlm.judging.reading import read_reason

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from scratchlm.artifacts import PLOT_ROWS, evenly_spaced, verify_sha256, write_csv, write_json
+from scratchlm.artifacts import PLOT_ROWS, evenly_spaced, write_csv, write_json
+from scratchlm.checksums import verify_sha256
 from scratchlm.judging.answers import read_answers, read_hostile, read_replies
 from scratchlm.judging.chrf import chrf
 from scratchlm.judging.judged_items import ITEM_COLUMNS, judged_items

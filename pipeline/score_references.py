@@ -5,7 +5,8 @@ Of more than 1,000 answers the table of items holds 1,000, spread evenly from th
 
 from pathlib import Path
 
-from scratchlm.artifacts import PLOT_ROWS, evenly_spaced, verify_sha256, write_csv, write_json
+from scratchlm.artifacts import PLOT_ROWS, evenly_spaced, write_csv, write_json
+from scratchlm.checksums import verify_sha256
 from scratchlm.judging.answers import read_answers
 from scratchlm.judging.reference import score_answers
 from scratchlm.stages import run_stage

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from scratchlm.artifacts import verify_manifest, write_csv, write_json, write_sha256
+from scratchlm.artifacts import write_csv, write_json
 from scratchlm.baselines.tfidf import fit_tfidf, predict_tfidf
 from scratchlm.baselines.zero_shot import predict_zero_shot
+from scratchlm.checksums import verify_manifest, write_sha256
 from scratchlm.datasets.sms_spam import read_classes, read_splits
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.storage import load_gpt

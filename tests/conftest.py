@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,13 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from scratchlm.artifacts import write_manifest
+from scratchlm.checksums import write_manifest
 from scratchlm.datasets.tokenizer_building import fetch_gpt2
 from scratchlm.datasets.tokenizers import write_byte_pair_tokenizer
+from tests.closure import ROOT
 from tests.file_server import FileServer
+from tests.forks import PATHS, ForkedStage
 
-ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 
 
@@ -80,21 +80,17 @@ class Workspace:
         section[last] = value
         self._write()
 
+    def start(self, stage: str, *arguments: str, **environment: str) -> ForkedStage:
+        """Start one stage in a process of its own, with DVC's environment."""
+        return ForkedStage(self.path, stage, arguments, self.environment() | environment)
+
     def run(self, stage: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run one stage in a process of its own, with DVC's environment."""
-        return subprocess.run(
-            [sys.executable, "-m", f"pipeline.{stage}", *arguments],
-            cwd=self.path,
-            env=self.environment() | environment,
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
+        """Run one stage to its end."""
+        return self.start(stage, *arguments, **environment).wait()
 
     def environment(self) -> dict[str, str]:
         """The environment that DVC gives to a stage."""
-        paths = [str(ROOT), str(ROOT / "src")]
-        return {**os.environ, "DVC_ROOT": str(self.path), "PYTHONPATH": os.pathsep.join(paths)}
+        return {**os.environ, "DVC_ROOT": str(self.path), "PYTHONPATH": PATHS}
 
     def _write(self) -> None:
         with (self.path / "params.yaml").open("w") as file:

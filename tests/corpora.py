@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tokenizers.pre_tokenizers import ByteLevel
 
-from scratchlm.artifacts import MANIFEST, sha256_file, write_jsonl, write_manifest, write_sealed
+from scratchlm.artifacts import write_jsonl
+from scratchlm.checksums import MANIFEST, sha256_file, write_manifest, write_sealed
 from scratchlm.datasets.documents import read_documents
 from scratchlm.datasets.sharding import ShardConfig
 from scratchlm.datasets.shards import ShardWriter, TokenShards, write_shard_manifest
@@ -22,6 +23,7 @@ DOCUMENT = ShardConfig(
     shard_tokens=500,
     engine="tiktoken",
 )
+PROSE = "The cat's hat isn't the dog's 2nd hat; the 3 cats' hats are. " * 9  # in which merges are found
 TAIL = DOCUMENT.model_copy(update={"split": "tail", "val_fraction": 0.1, "shard_tokens": 10**8})
 
 

@@ -4,16 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scratchlm.artifacts import (
-    MANIFEST,
-    SEAL,
-    read_json,
-    write_csv,
-    write_jsonl,
-    write_manifest,
-    write_sealed,
-    write_sha256,
-)
+from scratchlm.artifacts import read_json, write_csv, write_jsonl
+from scratchlm.checksums import MANIFEST, SEAL, write_manifest, write_sealed, write_sha256
 
 
 def renew_record(path: Path) -> None:

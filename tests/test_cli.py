@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,8 @@ from scratchlm.training import bench
 from tests.conftest import ROOT
 from tests.corpora import write_byte_tokenizer, write_corpus
 from tests.tiny_model import save_tiny_model, teach, tiny_gpt
+
+NOBODY = 65_534
 
 
 @pytest.fixture(scope="module")
@@ -156,15 +160,21 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "message"), WRONG.values(), ids=WRONG)
-def test_a_mistake_is_one_line(models: Path, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(models)
+def refused(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
+    """The one line with which the script ends."""
     monkeypatch.setattr("sys.argv", ["scratchlm", *arguments])
     with pytest.raises(SystemExit) as end:
         app()
-    assert str(end.value.code).startswith("scratchlm: ")
-    assert message in str(end.value.code)
-    assert "\n" not in str(end.value.code)
+    line = str(end.value.code)
+    assert line.startswith("scratchlm: ")
+    assert "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG.values(), ids=WRONG)
+def test_a_mistake_is_one_line(models: Path, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(models)
+    assert message in refused(monkeypatch, *arguments)
 
 
 def run_script(*arguments: str, folder: Path, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
@@ -182,16 +192,59 @@ FILE_SYSTEM = {
 
 
 @pytest.mark.parametrize(("arguments", "message"), FILE_SYSTEM.values(), ids=FILE_SYSTEM)
-def test_an_error_of_the_file_system_is_one_line(tmp_path: Path, arguments: list[str], message: str):
+def test_an_error_of_the_file_system_is_one_line(
+    tmp_path: Path, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+):
     (tmp_path / "file.txt").write_text("")
     (tmp_path / "folder.txt").mkdir()
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "params.yaml").write_text("fetch_corpus: {sources: [package_docs]}\n")
-    done = run_script(*arguments, folder=tmp_path)
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("scratchlm: ")
-    assert message in line
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(monkeypatch, *arguments)
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """Within the block root has no more rights than others have."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+UNREADABLE = {
+    command: [command, *arguments]
+    for command, arguments in {
+        "recipe": ["laptop"],
+        "compare": ["workspace", "workspace"],
+        "judge-cost": [],
+        "repeat": ["--splits", "2"],
+        "ablate": [],
+        "generate": ["locked", "x"],
+        "chat": ["locked"],
+        "classify": ["locked", "x"],
+        "verify": ["locked"],
+        "show": ["locked"],
+        "add-corpus": ["locked/a.txt"],
+        "compare-tokenizers": ["locked"],
+    }.items()
+}
+
+
+@pytest.mark.parametrize("arguments", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_folder_that_cannot_be_read_is_one_line(
+    tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "locked").mkdir(mode=0)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "locked"))
+    with without_rights():
+        line = refused(monkeypatch, *arguments)
+    assert "locked" in line
+    assert "Permission denied" in line
 
 
 def test_a_full_disk_is_one_line(models: Path):

@@ -1,6 +1,7 @@
 """Two runs are compared on the items that both have, with what the difference can tell."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,12 +46,11 @@ def write_run(folder: Path, points: list[int], right: list[bool], first_item: in
     write_csv(folder / PREDICTIONS, messages, ["label", "predicted", "text"])
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with one committed run, whose files DVC tracks, and another one in the workspace."""
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    write_run(tmp_path, [10, 20, 30, 40], [True, False, False, True])
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with one committed run, whose files DVC tracks."""
+    folder = tmp_path_factory.mktemp("committed")
+    write_run(folder, [10, 20, 30, 40], [True, False, False, True])
     dvc = [sys.executable, "-m", "dvc"]
     for command in (
         ["git", "init", "-q"],
@@ -61,11 +61,21 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ["git", "add", "-A"],
         ["git", "commit", "-qm", "run"],
     ):
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
     for path in (RESPONSES, REPLIES, PREDICTIONS):
-        path.unlink()
-    write_run(tmp_path, [20, 20, 50, 30], [True, True, False, True])
-    return tmp_path
+        (folder / path).unlink()
+    return folder
+
+
+@pytest.fixture
+def project(committed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, and another run in the workspace."""
+    folder = tmp_path / "project"
+    shutil.copytree(committed, folder)
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    monkeypatch.chdir(folder)
+    write_run(folder, [20, 20, 50, 30], [True, True, False, True])
+    return folder
 
 
 def test_a_committed_run_is_compared_with_the_workspace(project: Path):

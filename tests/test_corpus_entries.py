@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.artifacts import sha256_file
+from scratchlm.checksums import sha256_file
 from scratchlm.corpus_entries import add_corpus_files
 from scratchlm.errors import UserError
 from scratchlm.params import read_yaml

@@ -2,29 +2,14 @@
 
 import errno
 import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import torch
 
-from scratchlm.artifacts import atomic_directory, atomic_file, write_bytes
+from scratchlm.artifacts import atomic_file, write_bytes
 from scratchlm.disk import free_space, full_disk_named, require_space
 from scratchlm.errors import UserError
-from scratchlm.models.tensor_file import save_tensors
-
-
-@contextmanager
-def files_up_to(size: int) -> Iterator[None]:
-    """Within the block a file that grows past so many bytes ends as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+from tests.full_files import files_up_to
 
 
 def test_what_does_not_fit_is_refused_with_the_bytes(tmp_path: Path):
@@ -42,17 +27,6 @@ def test_a_write_that_ends_early_names_the_file_and_all_its_bytes(tmp_path: Path
     with files_up_to(100), pytest.raises(UserError, match=r"\.file\.partial needs 1,000,000 bytes: File too large, "):
         write_bytes(path, bytes(1_000_000))
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("file", "old")]
-
-
-@pytest.mark.parametrize("limit", [0, 100, 40_000])
-def test_weights_that_do_not_fit_name_the_file_and_all_their_bytes(limit: int, tmp_path: Path):
-    def write() -> None:
-        with atomic_directory(tmp_path / "model") as partial:
-            save_tensors({"weight": torch.zeros(10_000)}, partial / "weights")
-
-    with files_up_to(limit), pytest.raises(UserError, match=r"weights needs 40,000 bytes: File too large, [\d,]+ are"):
-        write()
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_of_unknown_size_needs_more_than_was_written(tmp_path: Path):

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scratchlm.artifacts import sha256_directory
+from scratchlm.checksums import sha256_directory
 from scratchlm.datasets.tokenizers import load_tokenizer
 from tests.conftest import ROOT
 from tests.corpora import write_byte_tokenizer, write_shards

@@ -11,11 +11,12 @@ import pytest
 from tests.closure import ROOT, SOURCES, imported_modules
 
 LAYERS = [
-    {"cli", "chat", "comparison", "corpus_entries", "verification"},
+    {"cli", "commands"},
+    {"chat", "comparison", "corpus_entries", "verification"},
     {"training", "baselines", "judging", "reporting"},
     {"models", "datasets"},
-    {"artifacts", "disk", "errors", "params", "processes", "recipes", "retry_after", "stages", "statistics"}
-    | {"ablation", "experiments", "repeat", "workspace"},
+    {"recipes", "stages", "workspace", "ablation", "experiments", "repeat"},
+    {"artifacts", "checksums", "disk", "errors", "params", "processes", "retry_after", "statistics"},
 ]
 FILES = sorted(SOURCES["scratchlm"].rglob("*.py"))
 # The one file that may name a heavy package at its top; tensorflow and datasets stay inside functions.

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from scratchlm.artifacts import read_json, write_json, write_manifest
+from scratchlm.artifacts import read_json, write_json
+from scratchlm.checksums import write_manifest
 from scratchlm.cli import app
 from scratchlm.datasets.lookup_tokenizers import END_OF_TEXT, write_char_tokenizer
 from scratchlm.datasets.tokenizers import load_tokenizer

@@ -1,8 +1,7 @@
-"""Files that are either whole or absent: atomic writes, JSON, CSV, JSONL, and sha256 manifests."""
+"""Files that are either whole or absent: atomic writes, and JSON, JSONL and CSV."""
 
 import csv
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -14,11 +13,9 @@ from typing import Any
 from scratchlm.disk import full_disk_named
 from scratchlm.errors import UserError
 
-MANIFEST = "manifest.json"
 JSON_TYPES: dict[type, str] = {str: "a text", int: "an integer", float: "a number", bool: "true or false"}
 JSON_TYPES |= {list: "a list", dict: "an object"}
 PLOT_ROWS = 1_000  # of a CSV that `dvc plots` draws
-SEAL = "seal"  # the last field of a sealed JSON object: the sha256 of the object without it
 
 
 @contextmanager
@@ -77,14 +74,14 @@ def write_bytes(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
 
 
+def json_text(value: Any) -> str:
+    """JSON as it is written here, with a line break at its end; NaN and infinity are refused with ValueError."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically; NaN and infinity are refused with ValueError."""
-    write_text(path, _json_text(value))
-
-
-def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON object atomically with its own sha256, by which `read_sealed` knows every altered byte."""
-    write_text(path, _json_text({**value, SEAL: _seal(value)}))
+    write_text(path, json_text(value))
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -126,20 +123,6 @@ def read_json(path: Path) -> Any:
 def read_object(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
     """Read a JSON file of one object with at least these fields; UserError names what is wrong."""
     value = read_json(path)
-    check_fields(str(path), value, fields)
-    return value
-
-
-def read_sealed(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
-    """Read what `write_sealed` wrote, without the seal, as `read_object` does; UserError for any altered byte."""
-    value = read_object(path, {})
-    seal = value.pop(SEAL, None)
-    try:
-        is_whole = seal == _seal(value) and path.read_bytes() == _json_text({**value, SEAL: seal}).encode()
-    except (ValueError, RecursionError):  # of NaN, of half a surrogate pair, of brackets too deep: never written here
-        is_whole = False
-    if not is_whole:
-        raise UserError(f"{path} is not as it was written: its sha256 is not the one in its last line; make it again.")
     check_fields(str(path), value, fields)
     return value
 
@@ -200,98 +183,6 @@ def link_file(source: Path, target: Path) -> None:
         if error.errno not in {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK}:
             raise
         shutil.copyfile(source, target)
-
-
-def sha256_file(path: Path) -> str:
-    """The sha256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sha256_directory(directory: Path) -> dict[str, str]:
-    """The sha256 of every file of a directory by its relative name: what determines a stage that reads it."""
-    files = sorted(path for path in directory.rglob("*") if path.is_file())
-    return {path.relative_to(directory).as_posix(): sha256_file(path) for path in files}
-
-
-def sha256_json(value: Any) -> str:
-    """The sha256 of a JSON value, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
-
-
-def write_manifest(directory: Path, known: Mapping[str, str] | None = None) -> None:
-    """Write `manifest.json` with size and sha256 of every other file of the directory, last.
-
-    `known` is the sha256 of files, by their relative names, that need not be read again.
-    """
-    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST)
-    entries = {}
-    for path in files:
-        name = path.relative_to(directory).as_posix()
-        sha256 = known[name] if known and name in known else sha256_file(path)
-        entries[name] = {"bytes": path.stat().st_size, "sha256": sha256}
-    write_sealed(directory / MANIFEST, {"files": entries})
-
-
-def verify_manifest(directory: Path, but: Sequence[str] = ()) -> dict[str, str]:
-    """Compare size and sha256 of every file with `manifest.json`; UserError names the first file that differs.
-
-    Of the files named by `but` sizes alone are compared. Returns the sha256 of each file by its relative name: what
-    determines a stage that reads the directory.
-    """
-    if not directory.is_dir():
-        raise UserError(f"{directory} is missing; run `dvc repro` to make it.")
-    entries = read_sealed(directory / MANIFEST, {"files": dict})["files"]
-    for name, expected in entries.items():
-        check_fields(f"{directory / MANIFEST}, {name}", expected, {"bytes": int, "sha256": str})
-        verify_file(directory / name, expected["bytes"], None if name in but else expected["sha256"])
-    return {name: expected["sha256"] for name, expected in entries.items()}
-
-
-def write_sha256(path: Path) -> None:
-    """Record the sha256 of a file that stands alone beside it, in `NAME.sha256`, as sha256sum(1) does."""
-    write_text(_sha256_path(path), f"{sha256_file(path)}  {path.name}\n")
-
-
-def verify_sha256(path: Path) -> None:
-    """UserError unless a file has the sha256 that `write_sha256` recorded of it."""
-    record = _sha256_path(path)
-    for file in (path, record):
-        if not file.is_file():
-            raise UserError(f"{file} is missing; run `dvc repro` to make it.")
-    if record.read_bytes() != f"{(found := sha256_file(path))}  {path.name}\n".encode():
-        raise UserError(f"{path} has sha256 {found[:12]}..., which is not the one in {record}; make both again.")
-
-
-def verify_file(path: Path, size: int, sha256: str | None) -> None:
-    """Compare a file with its recorded size in bytes and sha256 (None: size alone); UserError says what differs."""
-    if not path.is_file():
-        raise UserError(f"{path} is missing, though its manifest lists it; make the directory again.")
-    if path.stat().st_size != size:
-        raise UserError(
-            f"{path} has {path.stat().st_size:,} bytes, its manifest says {size:,}; make the directory again."
-        )
-    if sha256 is not None and (found := sha256_file(path)) != sha256:
-        raise UserError(
-            f"{path} has sha256 {found[:12]}..., its manifest says {sha256[:12]}...; make the directory again."
-        )
-
-
-def has_sha256(path: Path, sha256: str) -> bool:
-    """Whether a file is there and whole."""
-    return path.is_file() and sha256_file(path) == sha256
-
-
-def _json_text(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _seal(value: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_json_text(value).encode()).hexdigest()
-
-
-def _sha256_path(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sha256")
 
 
 def partial_path(path: Path) -> Path:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from scratchlm.artifacts import sha256_file, write_text
+from scratchlm.artifacts import write_text
+from scratchlm.checksums import sha256_file
 from scratchlm.datasets.corpus import CorpusConfig
 from scratchlm.datasets.documents import find_reader
 from scratchlm.errors import UserError

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from scratchlm.artifacts import sha256_file, sha256_json
+from scratchlm.checksums import sha256_file, sha256_json
 from scratchlm.errors import UserError
 from scratchlm.params import PARAMS, project_root, read_yaml
 

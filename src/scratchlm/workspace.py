@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from scratchlm.artifacts import read_json, sha256_file, sha256_json, write_json
+from scratchlm.artifacts import read_json, write_json
+from scratchlm.checksums import sha256_file, sha256_json
 from scratchlm.errors import UserError
 from scratchlm.params import project_root
 from scratchlm.processes import is_first_process
@@ -95,8 +96,8 @@ def _changed_code(folder: Path) -> list[str]:
 
 
 def _imported_files() -> list[Path]:
-    files = {Path(file).resolve() for module in sys.modules.values() if (file := getattr(module, "__file__", None))}
-    return sorted(path for path in files if path.is_relative_to(PACKAGE))
+    ours = [module for name, module in sys.modules.items() if name.partition(".")[0] == PACKAGE.name]
+    return sorted(Path(file).resolve() for module in ours if (file := module.__file__))
 
 
 def _empty(folder: Path) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.make_gpt2_checkpoint import CONFIGS, make_checkpoint, random_parameters
-from scratchlm.artifacts import MANIFEST, read_json
+from scratchlm.artifacts import read_json
+from scratchlm.checksums import MANIFEST
 from scratchlm.datasets.sources import GPT2_FILES
 from scratchlm.models.gpt2_checkpoint import check_values, read_hparams, tensor_shapes
 from scratchlm.models.gpt_config import GPTConfig

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.artifacts import read_sealed, sha256_file
+from scratchlm.checksums import read_sealed, sha256_file
 from scratchlm.datasets.corpus import CorpusConfig, fetch_corpus
 from scratchlm.datasets.sources import TEXTS, FileSource
 from scratchlm.errors import UserError

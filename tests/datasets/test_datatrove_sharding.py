@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from datatrove.executor import LocalPipelineExecutor
 
-from scratchlm.artifacts import sha256_directory
+from scratchlm.checksums import sha256_directory
 from scratchlm.datasets.datatrove_sharding import ShardFiles
 from scratchlm.datasets.sharding import shard_corpus
 from scratchlm.errors import UserError

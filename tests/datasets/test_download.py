@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from tenacity import wait_none
 
-from scratchlm.artifacts import sha256_file
+from scratchlm.checksums import sha256_file
 from scratchlm.datasets import download, transfer
 from scratchlm.datasets.download import CONNECTIONS, Download, fetch, fetch_all
 from scratchlm.errors import UserError

@@ -1,45 +1,22 @@
 """Texts encoded together have the tokens that each has alone, with every engine."""
 
-import random
 import shutil
 import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scratchlm.datasets import encoding, gigatoken_engine
+from scratchlm.datasets import encoding
 from scratchlm.datasets.encoding import Encoder, Engine, Part, encode_parts, map_in_threads
-from scratchlm.datasets.lookup_tokenizers import char_tokens, write_char_tokenizer
 from scratchlm.datasets.sharding import shard_corpus
-from scratchlm.datasets.tokenizer_building import train_bpe
-from scratchlm.datasets.tokenizers import END_OF_TEXT, write_byte_pair_tokenizer
-from scratchlm.errors import UserError
+from scratchlm.datasets.tokenizers import END_OF_TEXT
 from tests.corpora import DOCUMENT, file_hashes, write_corpus
-from tests.datasets.test_tokenizers import PROSE, TEXTS
+from tests.datasets.test_tokenizers import TEXTS
 
 BEGINNING, END = END_OF_TEXT[:5], END_OF_TEXT[5:]
-POOLS = [
-    "abc 'sdmtlvre\n\t 12",
-    "\u00e9\u00df\u4e2d\u6587 \u3000\u00a0'",
-    " \n\r\t\x0b\x0c\x1c\x85\u2028\ufeff'a<|endoftext>",
-    [chr(point) for point in range(0x20, 0x250)],
-    [chr(point) for point in [*range(1, 0xD800), *range(0xE000, 0x11000)]],
-    [chr(point) for point in range(0x10000, 0x110000, 7)],
-]
-
-
-@pytest.fixture(scope="session")
-def encoders(gpt2_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, Engine], Encoder]:
-    """GPT-2's tokenizer and a trained one, each on both engines."""
-    trained = tmp_path_factory.mktemp("trained")
-    write_byte_pair_tokenizer(trained, *train_bpe([PROSE], 280))
-    engines: tuple[Engine, Engine] = ("tiktoken", "gigatoken")
-    folders = {"gpt2": gpt2_directory, "trained": trained}
-    return {(name, engine): Encoder(folder, engine) for name, folder in folders.items() for engine in engines}
 
 
 def assert_same_as_alone(encoder: Encoder, texts: list[str]) -> None:
@@ -55,55 +32,6 @@ def test_texts_encoded_together_have_the_tokens_of_each_alone(
     name: str, engine: Engine, texts: list[str], encoders: dict[tuple[str, Engine], Encoder]
 ):
     assert_same_as_alone(encoders[name, engine], texts)
-
-
-@pytest.mark.parametrize("name", ["gpt2", "trained"])
-def test_gigatoken_encodes_thousands_of_random_texts_as_tiktoken(
-    name: str, encoders: dict[tuple[str, Engine], Encoder]
-):
-    draw = random.Random(0)
-    texts = ["".join(draw.choices(pool, k=draw.randrange(60))) for pool in POOLS for _ in range(2_000)]
-    assert_same_as_alone(encoders[name, "gigatoken"], texts)
-
-
-@pytest.mark.parametrize("folder", ["openwebtext-1000", pytest.param("web-text", marks=pytest.mark.slow)])
-def test_gigatoken_encodes_all_real_documents_as_tiktoken(
-    folder: str, shared: Path, encoders: dict[tuple[str, Engine], Encoder], monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(gigatoken_engine, "CACHE_TOKENS", 2**19)  # it is loaded anew on the way
-    encoder = encoders["gpt2", "gigatoken"]
-    for path in sorted((shared / "corpora" / folder).glob("*.parquet")):
-        for batch in pq.ParquetFile(path).iter_batches(64, columns=["text"]):
-            assert_same_as_alone(encoder, batch.column(0).to_pylist())
-
-
-def test_a_sample_that_differs_from_tiktoken_is_an_error(gpt2_directory: Path):
-    encoder = Encoder(gpt2_directory, "gigatoken")
-
-    class Wrong:
-        def encode(self, text: str) -> np.ndarray:
-            return np.append(encoder.tokenizer.encode_to_numpy(text)[1:], 0)
-
-    encoder._encode_with_ends._engine = Wrong()  # type: ignore[union-attr]
-    with pytest.raises(UserError, match=r"gigatoken encodes a text that begins 'one two' otherwise than tiktoken"):
-        encoder.encode(["one two"])
-    with pytest.raises(UserError, match=r"begins 'xxxx"):
-        encoder.encode(["x" * 9_000 + "one two"])  # which has no place for a cut within the sample
-    with pytest.raises(UserError, match=r"set shard_corpus\.engine to tiktoken"):
-        encoder.encode(["one two " * 5_000])
-
-
-def test_an_engine_that_is_not_installed_is_one_line(gpt2_directory: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(gigatoken_engine, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"gigatoken, which is not installed; run `pip install .*or set it to tiktoken"):
-        Encoder(gpt2_directory, "gigatoken")
-
-
-def test_gigatoken_knows_no_tokenizer_of_characters(tmp_path: Path):
-    write_char_tokenizer(tmp_path, char_tokens(["abc"]))
-    with pytest.raises(UserError, match=r"is no byte-level BPE, and gigatoken knows no other tokenizer; set"):
-        Encoder(tmp_path, "gigatoken")
-    assert [tokens.tolist() for tokens in Encoder(tmp_path, "tiktoken").encode(["ab", "", "c"])] == [[0, 1], [], [2]]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -7,13 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from scratchlm.artifacts import read_jsonl, write_jsonl
-from scratchlm.datasets.instructions import (
-    SplitConfig,
-    read_instructions,
-    split_instructions,
-    write_instructions,
-)
+from scratchlm.datasets.entries import write_splits
+from scratchlm.datasets.instructions import SplitConfig, read_instructions, split_instructions
 from scratchlm.errors import UserError
 
 BOOK = "raw.githubusercontent.com/rasbt/LLMs-from-scratch/main/ch07/01_main-chapter-code/instruction-data.json"
@@ -120,49 +115,14 @@ def test_a_missing_input_is_empty_and_other_fields_are_left_out(tmp_path: Path):
     assert read_instructions(path) == [{"instruction": "Greet.", "input": "", "output": "Hello."}]
 
 
-def test_json_lines_are_read_as_an_array_is(tmp_path: Path):
-    entries = [ENTRY, ENTRY | {"instruction": "[Greet] in one\u2028line.", "output": "Hello\n"}]
-    write_jsonl(tmp_path / "own.jsonl", entries)
-    array = write_entries(tmp_path / "own.json", entries)
-    assert read_instructions(tmp_path / "own.jsonl") == read_instructions(array) == entries
+def test_an_entry_without_an_output_is_named(tmp_path: Path):
+    with pytest.raises(UserError, match="entry 2 has no output"):
+        read_instructions(write_entries(tmp_path / "own.json", [ENTRY, {"instruction": "Greet."}]))
 
 
-@pytest.mark.parametrize("name", ["own.json", "own.jsonl"])
-def test_a_byte_order_mark_is_no_part_of_the_entries(tmp_path: Path, name: str):
-    text = json.dumps([ENTRY]) if name == "own.json" else json.dumps(ENTRY) + "\n"
-    (tmp_path / name).write_text(text, encoding="utf-8-sig")
-    assert read_instructions(tmp_path / name) == [ENTRY]
-
-
-def test_a_broken_line_is_named(tmp_path: Path):
-    (tmp_path / "own.jsonl").write_text(json.dumps(ENTRY) + "\n{")
-    with pytest.raises(UserError, match="line 2 is no valid JSON"):
-        read_instructions(tmp_path / "own.jsonl")
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        ({"instruction": "Greet."}, "line 1 has no output"),
-        ("Greet.", 'line 1 is "Greet.", but it should be an object'),
-        ([ENTRY, "Greet."], 'entry 2 is "Greet.", but it should be an object'),
-        ([ENTRY, {"instruction": "Greet."}], "entry 2 has no output"),
-        ([ENTRY, ENTRY | {"instruction": " "}], "entry 2 has no instruction"),
-        ([ENTRY | {"output": 3}], "entry 1: output is 3, but it should be a text"),
-        ([ENTRY | {"input": None}], "entry 1: input is null"),
-        ([ENTRY, ENTRY | {"input": "\ud83d"}], "entry 2: input is not valid Unicode"),
-    ],
-)
-def test_a_wrong_entry_is_named(tmp_path: Path, value: Any, message: str):
-    with pytest.raises(UserError, match=message):
-        read_instructions(write_entries(tmp_path / "own.json", value))
-
-
-def test_written_splits_are_read_back(tmp_path: Path):
-    entries = [ENTRY | {"output": text} for text in ("a\nb", "\u2028\x85", '"', "é", "a\r\n")]
-    write_instructions(tmp_path, {"train": entries, "val": [], "test": entries[:1]})
-    assert read_jsonl(tmp_path / "train.jsonl") == entries
-    assert read_jsonl(tmp_path / "val.jsonl") == []
+def test_an_empty_file_names_the_parameter_that_chose_it(tmp_path: Path):
+    with pytest.raises(UserError, match=r"has no entries; make it again, or name another fetch_instructions\.source"):
+        read_instructions(write_entries(tmp_path / "own.json", []))
 
 
 def test_other_tools_read_the_splits_of_the_books_file_as_alpaca_json(shared: Path, tmp_path: Path):
@@ -171,7 +131,7 @@ def test_other_tools_read_the_splits_of_the_books_file_as_alpaca_json(shared: Pa
 
     disable_progress_bars()
     splits, _ = split_instructions(read_instructions(shared / "mirror" / BOOK), CONFIG)
-    write_instructions(tmp_path / "splits", splits)
+    write_splits(tmp_path / "splits", splits)
     files = {name: str(tmp_path / f"splits/{name}.jsonl") for name in splits}
     read = load_dataset("json", data_files=files, cache_dir=str(tmp_path / "cache"))
     for name, entries in splits.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 import networkx
 import pytest
 
-from scratchlm.artifacts import sha256_file
+from scratchlm.checksums import sha256_file
 from scratchlm.datasets.package_docs import extract_documents, write_package_docs
 from scratchlm.datasets.sources import PACKAGE_DOCS, Package
 from scratchlm.errors import UserError

@@ -2,17 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from scratchlm.datasets.instructions import SPLITS, SplitConfig, read_instructions, split_instructions
-from scratchlm.datasets.preferences import (
-    PreferenceSplitConfig,
-    read_preferences,
-    split_preferences,
-    write_preferences,
-)
+from scratchlm.datasets.entries import SPLITS, write_splits
+from scratchlm.datasets.instructions import SplitConfig, read_instructions, split_instructions
+from scratchlm.datasets.preferences import PreferenceSplitConfig, read_preferences, split_preferences
 from scratchlm.datasets.sources import INSTRUCTIONS, PREFERENCES
 from scratchlm.errors import UserError
 
@@ -76,28 +71,18 @@ def test_a_split_without_a_preference_is_one_line():
 
 def test_what_is_written_is_read_again(tmp_path: Path):
     splits, _ = split_preferences([preference(number) for number in range(10)], NO_INSTRUCTIONS, CONFIG)
-    write_preferences(tmp_path, splits)
+    write_splits(tmp_path, splits)
     assert {name: read_preferences(tmp_path / f"{name}.jsonl") for name in SPLITS} == splits
 
 
-@pytest.mark.parametrize(
-    ("entry", "message"),
-    [
-        (preference(0, rejected=" "), "entry 2 has no rejected"),
-        ({"instruction": "Ask.", "chosen": "yes"}, "entry 2 has no rejected"),
-        (preference(0) | {"chosen": ["yes"]}, "entry 2: chosen is"),
-        (preference(0) | {"chosen": "\ud800"}, "chosen is not valid Unicode"),
-        ("yes", "it should be an object"),
-    ],
-)
-def test_a_wrong_entry_is_named(tmp_path: Path, entry: Any, message: str):
+def test_a_preference_without_a_rejected_response_is_named(tmp_path: Path):
     path = tmp_path / "own.json"
-    path.write_text(json.dumps([preference(1), entry]))
-    with pytest.raises(UserError, match=message):
+    path.write_text(json.dumps([preference(1), preference(0, rejected=" ")]))
+    with pytest.raises(UserError, match="entry 2 has no rejected"):
         read_preferences(path)
 
 
-def test_an_empty_file_is_one_line(tmp_path: Path):
+def test_an_empty_file_names_the_parameter_that_chose_it(tmp_path: Path):
     (tmp_path / "own.jsonl").write_text("\n")
-    with pytest.raises(UserError, match="has no preferences"):
+    with pytest.raises(UserError, match=r"has no entries; make it again, or name another fetch_preferences\.source"):
         read_preferences(tmp_path / "own.jsonl")

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scratchlm.artifacts import read_json, write_sealed
+from scratchlm.artifacts import read_json
+from scratchlm.checksums import write_sealed
 from scratchlm.datasets import documents, encoding
 from scratchlm.datasets import tokenizers as tokenizers_module
 from scratchlm.datasets.documents import corpus_files

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from scratchlm.artifacts import sha256_file
+from scratchlm.checksums import sha256_file
 from scratchlm.datasets.sources import (
     GPT2_CHECKPOINTS,
     GPT2_ENCODINGS,

@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 
-from scratchlm.artifacts import read_json, sha256_file, write_json
+from scratchlm.artifacts import read_json, write_json
+from scratchlm.checksums import sha256_file
 from scratchlm.datasets import tokenizers as tokenizers_module
 from scratchlm.datasets.lookup_tokenizers import split_words
 from scratchlm.datasets.tokenizer_building import train_bpe
@@ -25,12 +26,11 @@ from scratchlm.datasets.tokenizers import (
     write_byte_pair_tokenizer,
 )
 from scratchlm.errors import UserError
-from tests.corpora import write_byte_tokenizer
+from tests.corpora import PROSE, write_byte_tokenizer
 
 # Random characters seldom make a merge: words, contractions and runs of spaces do.
 PIECES = ["the", " The", "'s", " '", "  ", "\n", "123", " 4", "é", "!?", "\U0001f600", END_OF_TEXT]
 TEXTS = st.one_of(st.text(st.characters(exclude_categories=["Cs"])), st.lists(st.sampled_from(PIECES)).map("".join))
-PROSE = "The cat's hat isn't the dog's 2nd hat; the 3 cats' hats are. " * 9
 # As published in 2019; ours is written with possessive quantifiers.
 GPT2_PATTERN = r"""'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
 

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import random
 import re
-import resource
 import socket
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from scratchlm.datasets import transfer
 from scratchlm.datasets.download import fetch
 from scratchlm.errors import UserError
 from tests.file_server import Answer, FileServer
+from tests.full_files import files_up_to
 
 CONTENT = random.Random(0).randbytes(20_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -272,13 +272,9 @@ def test_a_file_that_does_not_fit_on_the_disk_is_refused_before_a_byte_is_writte
 def test_a_disk_that_gets_full_is_named_and_the_next_run_goes_on(
     file_server: FileServer, url: str, target: Path, project: Path
 ):
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (HALF, limits[1]))
-    try:
-        with pytest.raises(UserError, match=rf"{project}/.work/downloads/\w+ needs [\d,]+ bytes: File too large"):
-            bring(url, target)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    message = rf"{project}/.work/downloads/\w+ needs [\d,]+ bytes: File too large"
+    with files_up_to(HALF), pytest.raises(UserError, match=message):
+        bring(url, target)
     assert not target.parent.exists()
     assert bring(url, target) == SHA256
     assert file_server.requests[1].range == f"bytes={HALF}-"

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
-from scratchlm.artifacts import sha256_file
+from scratchlm.checksums import sha256_file
 from tests.conftest import Workspace
 from tests.corpora import write_corpus_manifest
 from tests.records import edit_sealed, record_jsonl, renew_record

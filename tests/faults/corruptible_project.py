@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scratchlm.artifacts import write_json, write_manifest, write_sha256
-from scratchlm.datasets.instructions import write_instructions
+from scratchlm.artifacts import write_json
+from scratchlm.checksums import write_manifest, write_sha256
+from scratchlm.datasets.entries import write_splits
 from scratchlm.datasets.sms_spam import SPLITS, write_sms_spam
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.gpt2_checkpoint import copy_vocabulary, tensor_shapes
@@ -58,7 +59,7 @@ def make_project(path: Path) -> Workspace:
     _write_checkpoint(data / "gpt2/roundtrip", data / "models/pretrained")
     frame = pd.DataFrame([("ham", "see you"), ("spam", "WIN")] * 9, columns=["label", "text"])
     write_sms_spam(data / "sms_spam", dict.fromkeys(SPLITS, frame), ["ham", "spam"])
-    write_instructions(data / "instructions", dict.fromkeys(("train", "val", "test"), entries))
+    write_splits(data / "instructions", dict.fromkeys(("train", "val", "test"), entries))
     record_jsonl(data / "responses/test.jsonl", [{"id": 0, **entries[0], "response": "ok"}])
     record_jsonl(data / "judgements/replies.jsonl", [{"id": 0, "rubric": "points-1", "replies": ["SCORE: 1"]}])
     for name in ("classifier", "tfidf", "zero_shot"):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scratchlm.artifacts import write_sealed, write_sha256
+from scratchlm.checksums import write_sealed, write_sha256
 from scratchlm.datasets.shards import FORMAT
 from tests.faults.cases import ENTRIES, SMS, Case
 from tests.faults.changes import Change, all_of, corpus, put, remove, write, write_answers

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import scratchlm.training.loop
-from scratchlm.artifacts import verify_manifest
+from scratchlm.checksums import verify_manifest
 from scratchlm.errors import UserError
 from tests.faults.kills import newest_step
 from tests.faults.result import Result

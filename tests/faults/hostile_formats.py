@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import finetune_classifier, prepare_sms_spam, pretrain
-from scratchlm.artifacts import write_json, write_sealed
+from scratchlm.artifacts import write_json
+from scratchlm.checksums import write_sealed
 from scratchlm.datasets.chat_templates import read_chat_template
 from scratchlm.datasets.documents import corpus_files, read_documents
 from scratchlm.datasets.instructions import read_instructions

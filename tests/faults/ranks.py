@@ -5,10 +5,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from scratchlm.artifacts import sha256_directory
+from scratchlm.checksums import sha256_directory
 from tests.conftest import Workspace
 from tests.faults.result import Result
-from tests.pipeline.two_processes import TOGETHER, kill_one, prepare
+from tests.pipeline.tiny_pretraining import TOGETHER, kill_one, prepare
 
 MODEL = "data/models/pretrained"
 
@@ -31,7 +31,7 @@ def kill_processes(count: int, folder: Path, seed: int, strategy: str) -> Result
         before = tried
         while tried < count and (killed := kill_one(workspace, draw, **TOGETHER)) is not None:
             tried += 1
-            lost += killed[0] == 0  # a job that lost a process did not succeed
+            lost += killed.returncode == 0  # a job that lost a process did not succeed
         if finish(workspace) != undisturbed:
             lost += max(1, tried - before)
     return Result(f"one of two processes, {strategy}, kill -9", tried, lost)

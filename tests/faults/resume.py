@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import scratchlm.training.loop
-from scratchlm.artifacts import sha256_directory, write_jsonl, write_manifest
+from scratchlm.artifacts import write_jsonl
+from scratchlm.checksums import sha256_directory, write_manifest
 from tests.faults.kills import newest_step, steps_run
 from tests.faults.result import Result
 from tests.faults.writers import LOG, PRETRAIN, Running, Writer, prepare_shards, results

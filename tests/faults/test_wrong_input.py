@@ -3,20 +3,17 @@ of the project changed."""
 
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from scratchlm.artifacts import sha256_directory
+from scratchlm.checksums import sha256_directory
 from scratchlm.models.classifier import GPTClassifier
 from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer, write_corpus
 from tests.faults.cases import CASES, Case
 from tests.faults.edited_files import EDITED
-from tests.faults.forks import run_forked
 from tests.tiny_model import save_tiny_model, tiny_gpt
 
 SETTINGS = {
@@ -38,7 +35,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder of a project in which every stage could run."""
-    workspace, logs = Workspace(tmp_path_factory.mktemp("prepared")), tmp_path_factory.mktemp("logs")
+    workspace = Workspace(tmp_path_factory.mktemp("prepared"))
     data = workspace.path / "data"
     for key, value in SETTINGS.items():
         workspace.set(key, value)
@@ -52,8 +49,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_tiny_model(data / "models/classifier", classifier, class_names=["ham", "spam"], max_tokens=64)
     for sample in ("sms_spam", "instructions"):
         for stage in (f"fetch_{sample}", f"prepare_{sample}"):
-            assert run_forked(workspace.path, logs, stage).returncode == 0
-    assert run_forked(workspace.path, logs, "shard_corpus").returncode == 0
+            assert workspace.run(stage).returncode == 0
+    assert workspace.run("shard_corpus").returncode == 0
     (data / "sample").unlink()
     return data
 
@@ -73,10 +70,10 @@ def files_of(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("case", CASES + EDITED, ids=lambda case: case.wrong)
-def test_what_is_wrong_is_one_line_and_changes_nothing(project: Workspace, tmp_path: Path, case: Case):
+def test_what_is_wrong_is_one_line_and_changes_nothing(project: Workspace, case: Case):
     case.change(project)
     before = files_of(project.path)
-    done = run_forked(project.path, tmp_path, case.stage, *case.arguments, **case.environment)
+    done = project.run(case.stage, *case.arguments, **case.environment)
     assert done.returncode == 1, done.stderr
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
@@ -86,33 +83,21 @@ def test_what_is_wrong_is_one_line_and_changes_nothing(project: Workspace, tmp_p
     assert files_of(project.path) == before
 
 
-def start(project: Workspace, stage: str) -> subprocess.Popen[str]:
-    """Start a stage, and wait until it has written the first of its resumable state."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"pipeline.{stage}"],
-        cwd=project.path,
-        env=project.environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while not list((project.path / ".work" / stage).glob("*/step-*")):
-        assert process.poll() is None, "it ended before it wrote its state"
-        time.sleep(0.01)
-    return process
-
-
 def test_a_second_run_at_the_same_time_and_an_interrupt_are_one_line_each(project: Workspace):
     project.set("pretrain.steps", 100_000)
     project.set("pretrain.save_every_steps", 1)
     before = files_of(project.path)
-    process = start(project, "pretrain")
+    first = project.start("pretrain")
+    while not list((project.path / ".work/pretrain").glob("*/step-*")):
+        assert first.is_running(), first.wait().stderr
+        time.sleep(0.01)
     second = project.run("pretrain")
     assert second.returncode == 1
     assert second.stderr.startswith("pretrain: another pretrain in this folder is running (")
     assert len(second.stderr.splitlines()) == 1
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert errors.splitlines()[-1] == "pretrain: interrupted; the next run goes on from here."
-    assert "Traceback" not in errors
+    first.send_signal(signal.SIGINT)
+    done = first.wait(timeout_seconds=60)
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1] == "pretrain: interrupted; the next run goes on from here."
+    assert "Traceback" not in done.stderr
     assert files_of(project.path) == before

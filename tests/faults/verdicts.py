@@ -7,9 +7,8 @@ may have no stored verdict: more of them were acknowledged and lost.
 import json
 import random
 import re
+import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -28,7 +27,7 @@ WORKERS = 8
 ITEMS_A_KILL = 25  # more than are judged before it
 MOST_REQUESTS = 16  # before a kill
 SERVER_SECONDS = 0.02
-START_SECONDS = 1.0  # a kill before the first request falls into them
+START_SECONDS = 0.1  # a kill before the first request falls into them
 LIFE_SECONDS = 120
 
 _ITEM = re.compile(r"item-(\d+)-")
@@ -98,15 +97,13 @@ def kill_at(requests: int, moment: float, workspace: Workspace, asked: Counter[i
     False if it ended before.
     """
     goal = asked.total() + requests
-    command = [sys.executable, "-m", "pipeline.judge_responses"]
-    environment = workspace.environment()
-    with subprocess.Popen(command, cwd=workspace.path, env=environment, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + LIFE_SECONDS
-        while requests and asked.total() < goal and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.001)
-        time.sleep(moment * (SERVER_SECONDS if requests else START_SECONDS))
-        process.kill()
-        killed = process.wait() < 0
+    stage = workspace.start("judge_responses")
+    deadline = time.monotonic() + LIFE_SECONDS
+    while requests and asked.total() < goal and stage.is_running() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(moment * (SERVER_SECONDS if requests else START_SECONDS))
+    stage.send_signal(signal.SIGKILL)
+    killed = stage.wait().returncode < 0
     time.sleep(0.05)  # until the server has read what the dead process had sent
     return killed
 

@@ -15,12 +15,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from scratchlm.artifacts import sha256_directory, write_jsonl, write_manifest
+from scratchlm.artifacts import write_jsonl
+from scratchlm.checksums import sha256_directory, write_manifest
 from scratchlm.models.gpt2_checkpoint import copy_vocabulary, write_gpt2
 from scratchlm.stages import run_stage
 from tests.corpora import write_byte_tokenizer, write_corpus, write_shards
-from tests.faults.forks import warm_context
 from tests.faults.project import write_params
+from tests.forks import warm_context
 from tests.tiny_model import save_tiny_model, tiny_gpt
 
 STEPS = 12

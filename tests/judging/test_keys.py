@@ -1,6 +1,7 @@
 """The key of a server, followed through the stage's own command: it stands nowhere but in the request."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -55,7 +56,9 @@ def test_a_key_is_in_no_log_reply_file_or_process_list(judging: Workspace, serve
                 return Answer(f"<html>{text}".encode())
 
     server.respond = respond
-    result = judging.run("judge_responses", SCRATCHLM_JUDGE_API_KEY=SENTINEL, **DEBUG)
+    environment = judging.environment() | {"SCRATCHLM_JUDGE_API_KEY": SENTINEL, **DEBUG}
+    command = [sys.executable, "-m", "pipeline.judge_responses"]  # the command line is looked at too
+    result = subprocess.run(command, cwd=judging.path, env=environment, capture_output=True, text=True)
     assert result.returncode == (0 if fate == "judges" else 1)
     assert all(SENTINEL in key for key in server.keys)
     for text in (result.stdout, result.stderr, *seen):

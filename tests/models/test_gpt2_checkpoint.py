@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from scratchlm.artifacts import read_json, sha256_file, write_json
+from scratchlm.artifacts import read_json, write_json
+from scratchlm.checksums import sha256_file
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT, GPTConfig
 from scratchlm.models.gpt2_checkpoint import (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
-from scratchlm.artifacts import verify_manifest
+from scratchlm.checksums import verify_manifest
 from scratchlm.errors import UserError
 from scratchlm.models.gpt_config import GPTConfig
 from scratchlm.models.model_directory import stored_names, stream_model

@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from scratchlm.artifacts import write_manifest
+from scratchlm.checksums import write_manifest
 from scratchlm.errors import UserError
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.gpt import GPT

@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.continue_pretraining import main
-from scratchlm.artifacts import read_json, read_jsonl, sha256_directory, verify_manifest
-from scratchlm.datasets.instructions import write_instructions
+from scratchlm.artifacts import read_json, read_jsonl
+from scratchlm.checksums import sha256_directory, verify_manifest
+from scratchlm.datasets.entries import write_splits
 from scratchlm.errors import UserError
 from scratchlm.models.storage import load_gpt
 from scratchlm.reporting.model_card import read_lineage
@@ -61,7 +62,7 @@ def test_it_writes_a_model_that_has_learnt_and_that_finetuning_starts_from(works
     assert sha256_directory(MODEL) == first
 
     entries = [{"instruction": "Say it.", "input": "", "output": "ok"}] * 4
-    write_instructions(Path("data/instructions"), {"train": entries, "val": entries[:1], "test": entries[:1]})
+    write_splits(Path("data/instructions"), {"train": entries, "val": entries[:1], "test": entries[:1]})
     for key, value in {"base": "domain", "epochs": 1}.items():
         workspace.set(f"finetune_instruct.{key}", value)
     done = workspace.run("finetune_instruct")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.convert_gpt2 import main
-from scratchlm.artifacts import read_json, sha256_directory, verify_manifest, write_json, write_manifest
+from scratchlm.artifacts import read_json, write_json
+from scratchlm.checksums import sha256_directory, verify_manifest, write_manifest
 from scratchlm.errors import UserError
 from scratchlm.models.gpt2_checkpoint import write_gpt2
 from scratchlm.models.storage import load_gpt

@@ -1,6 +1,7 @@
 """The stage export_gpt2, as DVC runs it."""
 
-from scratchlm.artifacts import MANIFEST, read_json, write_manifest
+from scratchlm.artifacts import read_json
+from scratchlm.checksums import MANIFEST, write_manifest
 from scratchlm.datasets.sources import GPT2_FILES
 from scratchlm.models.storage import load_gpt
 from tests.conftest import Workspace

@@ -2,8 +2,6 @@
 
 import io
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +10,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from scratchlm.artifacts import read_json, sha256_file
+from scratchlm.artifacts import read_json
+from scratchlm.checksums import sha256_file
 from scratchlm.datasets.documents import read_documents
 from tests.conftest import Workspace
 from tests.file_server import Answer, FileServer
@@ -51,22 +50,15 @@ def test_a_stage_that_was_killed_fetches_only_what_is_missing(
     first, second = (f"{folder}/train-0000{index}-of-00080.parquet" for index in range(2))
     file_server.files = {path: parquet(path) for path in (first, second)}
     file_server.script = [Answer(path=second, cut=100, hold=True)]
-    environment = workspace.environment() | {"SCRATCHLM_MIRROR": file_server.url}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.fetch_corpus"],
-        cwd=workspace.path,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    stage = workspace.start("fetch_corpus", SCRATCHLM_MIRROR=file_server.url)
     work = workspace.path / ".work"
     wait_until(lambda: any(work.glob("corpus/*.json")) and 100 in [p.stat().st_size for p in work.glob("downloads/*")])
-    process.send_signal(number)
+    stage.send_signal(number)
     asked_to_stop = time.monotonic()
-    message = process.communicate(timeout=60)[1]
+    done = stage.wait(timeout_seconds=60)
     assert time.monotonic() - asked_to_stop < 5
-    assert process.returncode == code
-    assert message == (
+    assert done.returncode == code
+    assert done.stderr == (
         "" if number == signal.SIGKILL else "fetch_corpus: interrupted; the next run goes on from here.\n"
     )
     corpus = workspace.path / "data/raw/corpus"

@@ -6,7 +6,8 @@ import pytest
 from tenacity import wait_none
 
 from pipeline.fetch_gpt2 import main
-from scratchlm.artifacts import read_json, sha256_file, verify_manifest
+from scratchlm.artifacts import read_json
+from scratchlm.checksums import sha256_file, verify_manifest
 from scratchlm.datasets import transfer
 from scratchlm.datasets.sources import GPT2_FILES, Source
 from scratchlm.errors import UserError

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import read_json, sha256_file
+from scratchlm.artifacts import read_json
+from scratchlm.checksums import sha256_file
 from scratchlm.datasets.sources import INSTRUCTIONS
 from tests.conftest import Workspace
 

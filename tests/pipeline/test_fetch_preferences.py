@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.fetch_preferences import main
-from scratchlm.artifacts import read_json, sha256_file
+from scratchlm.artifacts import read_json
+from scratchlm.checksums import sha256_file
 from scratchlm.datasets.sources import PREFERENCES
 from tests.conftest import Workspace
 

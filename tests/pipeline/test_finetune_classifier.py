@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from scratchlm.artifacts import read_json, sha256_directory
+from scratchlm.artifacts import read_json
+from scratchlm.checksums import sha256_directory
 from scratchlm.cli import cli
 from scratchlm.datasets.sms_spam import SPLITS, write_sms_spam
 from scratchlm.models.classifier import GPTClassifier

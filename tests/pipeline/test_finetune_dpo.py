@@ -2,8 +2,6 @@
 
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,8 +10,9 @@ import torch
 
 from pipeline import generate_responses
 from pipeline.finetune_dpo import main
-from scratchlm.artifacts import read_json, read_jsonl, sha256_directory, verify_manifest
-from scratchlm.datasets.preferences import write_preferences
+from scratchlm.artifacts import read_json, read_jsonl
+from scratchlm.checksums import sha256_directory, verify_manifest
+from scratchlm.datasets.entries import write_splits
 from scratchlm.datasets.prompts import TEMPLATES, read_prompt
 from scratchlm.errors import UserError
 from scratchlm.models.storage import load_gpt
@@ -41,7 +40,7 @@ def project(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["finetune_dpo", "dpo"])
     save_tiny_model(BASE, tiny_gpt(context_length=256), chat_template=TEMPLATES["phi3"])
     splits = {"train": PAIRS[:16], "val": PAIRS[16:20], "test": PAIRS[20:]}
-    write_preferences(Path("data/preferences"), splits)
+    write_splits(Path("data/preferences"), splits)
     for key, value in SETTINGS.items():
         workspace.set(f"finetune_dpo.{key}", value)
 
@@ -94,13 +93,11 @@ def test_lora_leaves_an_adapter_beside_the_merged_model(workspace: Workspace):
 def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(workspace: Workspace):
     workspace.set("finetune_dpo.save_every_steps", 1)
     workspace.set("finetune_dpo.epochs", 20)
-    command = [sys.executable, "-m", "pipeline.finetune_dpo", "dpo"]
-    with subprocess.Popen(command, env=workspace.environment(), stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 120
-        while not list(Path(".work/finetune_dpo").glob("*/step-*")) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
+    stage = workspace.start("finetune_dpo", "dpo")
+    while stage.is_running() and not list(Path(".work/finetune_dpo").glob("*/step-*")):
+        time.sleep(0.01)
+    stage.send_signal(signal.SIGKILL)
+    assert stage.wait().returncode == -signal.SIGKILL
     assert not MODEL.exists()
     done = workspace.run("finetune_dpo", "dpo")
     assert done.returncode == 0, done.stderr

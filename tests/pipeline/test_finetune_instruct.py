@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.artifacts import read_json, read_jsonl, sha256_file
-from scratchlm.datasets.instructions import write_instructions
+from scratchlm.artifacts import read_json, read_jsonl
+from scratchlm.checksums import sha256_file
+from scratchlm.datasets.entries import write_splits
 from scratchlm.datasets.prompts import TEMPLATES
 from scratchlm.models.storage import load_gpt
 from tests.conftest import Workspace
@@ -18,7 +19,7 @@ ENTRIES = [{"instruction": "Say it.", "input": word, "output": "ok"} for word in
 def project(workspace: Workspace) -> None:
     """Entries with one answer."""
     save_tiny_model(Path("data/models/tiny"), tiny_gpt(context_length=256))
-    write_instructions(Path("data/instructions"), {"train": ENTRIES, "val": ENTRIES[:2], "test": ENTRIES[:2]})
+    write_splits(Path("data/instructions"), {"train": ENTRIES, "val": ENTRIES[:2], "test": ENTRIES[:2]})
     settings = {"base": "tiny", "epochs": 2, "batch_size": 4, "micro_batch_size": 4, "eval_every_steps": 2}
     for key, value in settings.items():
         workspace.set(f"finetune_instruct.{key}", value)
@@ -58,7 +59,7 @@ def test_an_unknown_part_is_one_line_with_the_choices(workspace: Workspace):
 
 def test_entries_that_are_too_long_are_one_line_where_they_are_an_error(workspace: Workspace):
     long = {"instruction": "Say it.", "input": "", "output": 200 * "o"}
-    write_instructions(Path("data/instructions"), {"train": [*ENTRIES, long], "val": ENTRIES[:2]})
+    write_splits(Path("data/instructions"), {"train": [*ENTRIES, long], "val": ENTRIES[:2]})
     workspace.set("finetune_instruct.too_long", "error")
     done = workspace.run("finetune_instruct")
     assert done.returncode == 1

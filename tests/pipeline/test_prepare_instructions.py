@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import read_json, read_jsonl, write_json, write_sha256
+from scratchlm.artifacts import read_json, read_jsonl, write_json
+from scratchlm.checksums import write_sha256
 from tests.conftest import Workspace
 
 RAW = Path("data/raw/instructions.json")

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.prepare_preferences import main
-from scratchlm.artifacts import read_json, read_jsonl, write_sha256
-from scratchlm.datasets.instructions import read_instructions, write_instructions
+from scratchlm.artifacts import read_json, read_jsonl
+from scratchlm.checksums import write_sha256
+from scratchlm.datasets.entries import write_splits
+from scratchlm.datasets.instructions import read_instructions
 from tests.conftest import ROOT
 
 
@@ -15,7 +17,7 @@ from tests.conftest import ROOT
 def test_no_instruction_that_answers_are_measured_on_is_trained_on(monkeypatch: pytest.MonkeyPatch):
     entries = read_instructions(ROOT / "data/sample/instructions.json")[:100]
     splits = {"train": entries[:80], "val": entries[80:90], "test": entries[90:]}
-    write_instructions(Path("data/instructions"), splits)
+    write_splits(Path("data/instructions"), splits)
     Path("data/raw").mkdir()
     write_sha256(Path(shutil.copy(ROOT / "data/sample/preferences.json", "data/raw/preferences.json")))
     monkeypatch.setattr("sys.argv", ["prepare_preferences", "dpo"])

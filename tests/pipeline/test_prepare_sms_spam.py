@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from scratchlm.artifacts import read_json, write_sha256
+from scratchlm.artifacts import read_json
+from scratchlm.checksums import write_sha256
 from scratchlm.datasets.sms_spam import read_split
 from scratchlm.params import read_yaml
 from tests.conftest import ROOT, Workspace

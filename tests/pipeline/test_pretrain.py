@@ -2,44 +2,26 @@
 
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from scratchlm.artifacts import read_json, read_jsonl, sha256_directory
+from scratchlm.artifacts import read_json, read_jsonl
+from scratchlm.checksums import sha256_directory
 from scratchlm.models.storage import load_gpt
 from tests.conftest import Workspace
-from tests.corpora import write_byte_tokenizer, write_shards
+from tests.pipeline.tiny_pretraining import newest_step, prepare, start_until_saved
 from tests.records import renew_record
 
-SETTINGS = {
-    "n_layer": 1,
-    "n_head": 2,
-    "n_embd": 16,
-    "context_length": 32,
-    "dropout": 0.1,
-    "steps": 120,
-    "batch_tokens": 128,
-    "micro_batch_size": 2,
-    "eval_every_steps": 40,
-    "learning_rate": 1e-2,
-    "save_every_steps": 2,
-    "sample_prompts": ["a"],
-}
+STEPS = 120
 OUTPUTS = ("data/models/pretrained", "data/samples", "metrics/plots")
 
 
 @pytest.fixture(autouse=True)
 def project(workspace: Workspace) -> None:
-    """Shards of a text that a small model can learn."""
-    for key, value in SETTINGS.items():
-        workspace.set(f"pretrain.{key}", value)
-    tokenizer = write_byte_tokenizer(Path("data/tokenizer"))
-    texts = ["the cat sat on the mat. " * 20] * 20
-    write_shards(Path("data/tokens"), tokenizer, {"train": texts, "val": texts[:2]}, shard_tokens=4_000)
+    """A training that is saved again and again."""
+    prepare(workspace, steps=STEPS, batch_tokens=128, eval_every_steps=40)
 
 
 def hashes() -> list[dict[str, str]]:
@@ -49,10 +31,6 @@ def hashes() -> list[dict[str, str]]:
 def forget_outputs() -> None:
     for path in OUTPUTS:
         shutil.rmtree(path)
-
-
-def newest_step(state: Path) -> int:
-    return max((int(path.name.removeprefix("step-")) for path in state.glob("step-*")), default=0)
 
 
 def test_a_killed_run_ends_with_the_same_bytes(workspace: Workspace):
@@ -66,16 +44,12 @@ def test_a_killed_run_ends_with_the_same_bytes(workspace: Workspace):
     for path in [*state.glob("step-*"), state / "finished"]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     for delay in (0.0, 0.05, 0.1):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.pretrain"], env=workspace.environment(), stderr=subprocess.DEVNULL
-        )
-        before = newest_step(state)
-        while newest_step(state) == before and process.poll() is None:
-            time.sleep(0.001)
+        before = newest_step(workspace.path)
+        stage = start_until_saved(workspace)
         time.sleep(delay)
-        process.kill()
-        assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
-        assert before < newest_step(state) < SETTINGS["steps"]
+        stage.send_signal(signal.SIGKILL)
+        assert stage.wait().returncode == -signal.SIGKILL, "it ended before it was killed"
+        assert before < newest_step(workspace.path) < STEPS
     done = workspace.run("pretrain")
     assert done.returncode == 0, done.stderr
     assert hashes() == undisturbed

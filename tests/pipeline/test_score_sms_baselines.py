@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from pipeline.score_sms_baselines import main
-from scratchlm.artifacts import read_json, write_csv, write_json, write_manifest
+from scratchlm.artifacts import read_json, write_csv, write_json
+from scratchlm.checksums import write_manifest
 from tests.conftest import Workspace
 from tests.tiny_model import save_tiny_model
 

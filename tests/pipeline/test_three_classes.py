@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from scratchlm.artifacts import read_json, sha256_file, write_sha256
+from scratchlm.artifacts import read_json
+from scratchlm.checksums import sha256_file, write_sha256
 from scratchlm.models.storage import read_class_names
 from scratchlm.reporting.report import read_table
 from scratchlm.reporting.show import show_folder

@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from scratchlm.artifacts import write_bytes, write_csv, write_json, write_jsonl, write_sealed, write_sha256, write_text
+from scratchlm.artifacts import write_bytes, write_csv, write_json, write_jsonl, write_text
+from scratchlm.checksums import write_sealed, write_sha256
 from scratchlm.reporting.figures import figure_png, temperature_figure
 from tests.conftest import ROOT
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.artifacts import read_json, write_csv, write_jsonl, write_manifest
+from scratchlm.artifacts import read_json, write_csv, write_jsonl
+from scratchlm.checksums import write_manifest
 from scratchlm.datasets.shards import TokenShards
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT

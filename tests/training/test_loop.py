@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from scratchlm.artifacts import sha256_directory
+from scratchlm.checksums import sha256_directory
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT
 from scratchlm.training.batches import Batch, TokenBatches

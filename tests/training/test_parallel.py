@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from scratchlm.artifacts import read_json, verify_manifest
+from scratchlm.artifacts import read_json
+from scratchlm.checksums import verify_manifest
 from tests.conftest import ROOT
 from tests.training.conftest import STEPS
 from tests.training.rank_runs import MICRO_STEPS, run

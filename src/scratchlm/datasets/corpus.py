@@ -7,15 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
-from scratchlm.artifacts import (
-    MANIFEST,
-    atomic_directory,
-    has_sha256,
-    link_file,
-    read_sealed,
-    sha256_json,
-    write_sealed,
-)
+from scratchlm.artifacts import atomic_directory, link_file
+from scratchlm.checksums import MANIFEST, has_sha256, read_sealed, sha256_json, write_sealed
 from scratchlm.datasets.documents import FILE_FIELDS, find_reader
 from scratchlm.datasets.download import Download, fetch_all
 from scratchlm.datasets.package_docs import write_package_docs

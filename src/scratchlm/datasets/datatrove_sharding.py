@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from datatrove.pipeline.base import PipelineStep
 
-from scratchlm.artifacts import MANIFEST, read_sealed, sha256_file
+from scratchlm.checksums import MANIFEST, read_sealed, sha256_file
 from scratchlm.datasets.documents import corpus_files
 from scratchlm.datasets.sharding import STAGE, ShardConfig, file_folder, shard_file, shard_inputs
 from scratchlm.errors import UserError

@@ -13,7 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
-from scratchlm.artifacts import MANIFEST, check_fields, read_sealed, verify_file
+from scratchlm.artifacts import check_fields
+from scratchlm.checksums import MANIFEST, read_sealed, verify_file
 from scratchlm.errors import UserError
 
 # Together these keep every process below 1 GB: benchmarks/shard_memory.py.

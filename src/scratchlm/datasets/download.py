@@ -16,7 +16,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import httpx
 from tqdm import tqdm
 
-from scratchlm.artifacts import atomic_file, has_sha256, sha256_file
+from scratchlm.artifacts import atomic_file
+from scratchlm.checksums import has_sha256, sha256_file
 from scratchlm.datasets.transfer import RefusedError, forget, transfer
 from scratchlm.disk import require_space
 from scratchlm.errors import UserError

@@ -1,7 +1,5 @@
 """Instructions in the Alpaca schema: read, deduplicate, split."""
 
-import json
-from codecs import BOM_UTF8
 from collections import Counter
 from pathlib import Path
 from typing import Literal
@@ -9,16 +7,12 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from scratchlm.artifacts import read_json, read_json_lines, write_jsonl, write_manifest
+from scratchlm.datasets.entries import SPLITS, Entry, entry_key, read_entries
 from scratchlm.datasets.near_duplicates import near_duplicate_pairs
 from scratchlm.datasets.splits import cut
 from scratchlm.errors import UserError
 from scratchlm.params import Schema
 
-FIELDS = ("instruction", "input", "output")
-SPLITS = ("train", "val", "test")
-
-Entry = dict[str, str]
 Place = tuple[str, int]  # split and row
 
 
@@ -36,34 +30,14 @@ class SplitConfig(Schema):
 
 def read_instructions(path: Path) -> list[Entry]:
     """Read a JSON array or JSON Lines of objects with instruction, output and, if any, input, and no other field."""
-    is_array = path.is_file() and path.read_bytes().removeprefix(BOM_UTF8).lstrip().startswith(b"[")
-    entries = enumerate(read_json(path), start=1) if is_array else read_json_lines(path)
-    place = f"{path}, {'entry' if is_array else 'line'}"
-    read = [_read_entry(f"{place} {number}", entry) for number, entry in entries]
-    if not read:
-        raise UserError(f"{path} has no entries; make it again, or name another fetch_instructions.source.")
-    return read
-
-
-def _read_entry(place: str, entry: object) -> Entry:
-    if not isinstance(entry, dict):
-        raise UserError(f"{place} is {json.dumps(entry)[:40]}, but it should be an object.")
-    read = {name: entry.get(name, "") for name in FIELDS}
-    for name, value in read.items():
-        if not isinstance(value, str):
-            raise UserError(f"{place}: {name} is {json.dumps(value)[:40]}, but it should be a text.")
-        if name != "input" and not value.strip():
-            raise UserError(f"{place} has no {name}; add it, or remove the entry.")
-        if any("\ud800" <= character <= "\udfff" for character in value):  # JSON can write half of a pair alone
-            raise UserError(f"{place}: {name} is not valid Unicode; correct its \\ud... escapes.")
-    return read
+    return read_entries(path, ("instruction", "input", "output"), source="fetch_instructions.source")
 
 
 def split_instructions(entries: list[Entry], config: SplitConfig) -> tuple[dict[str, list[Entry]], dict[str, int]]:
     """The entries of train, val and test, and the counts of what was done."""
     distinct: dict[tuple[str, str], Entry] = {}
     for entry in entries:
-        distinct.setdefault(_key(entry), entry)
+        distinct.setdefault(entry_key(entry), entry)
     rows = entries if config.duplicates == "keep" else list(distinct.values())
     splits = _cut(rows, config)
     pairs = _near_duplicates(splits, config.near_duplicate_threshold)
@@ -96,7 +70,7 @@ def _cut(rows: list[Entry], config: SplitConfig) -> dict[str, list[Entry]]:
 def _near_duplicates(splits: dict[str, list[Entry]], threshold: float) -> list[tuple[Place, Place]]:
     """The pairs of near-duplicates by instruction and input, in the order train, val, test and then by row."""
     places = [(name, row) for name in SPLITS for row in range(len(splits[name]))]
-    texts = ["\n".join(_key(splits[name][row])) for name, row in places]
+    texts = ["\n".join(entry_key(splits[name][row])) for name, row in places]
     return [(places[first], places[second]) for first, second in near_duplicate_pairs(texts, threshold)]
 
 
@@ -113,21 +87,10 @@ def _drop(splits: dict[str, list[Entry]], rows: set[Place]) -> dict[str, list[En
 
 def _count_leaks(splits: dict[str, list[Entry]]) -> dict[str, int]:
     """Each (instruction, input) that stands in two splits, and the test entries whose own stands in train."""
-    keys = {name: [_key(entry) for entry in part] for name, part in splits.items()}
+    keys = {name: [entry_key(entry) for entry in part] for name, part in splits.items()}
     distinct = [set(part) for part in keys.values()]
     trained_on = set(keys["train"])
     return {
         "leaks": sum(count > 1 for count in Counter(key for part in distinct for key in part).values()),
         "test_in_train": sum(key in trained_on for key in keys["test"]),
     }
-
-
-def write_instructions(directory: Path, splits: dict[str, list[Entry]]) -> None:
-    """Write one JSONL file a split, and their manifest."""
-    for name, entries in splits.items():
-        write_jsonl(directory / f"{name}.jsonl", entries)
-    write_manifest(directory)
-
-
-def _key(entry: Entry) -> tuple[str, str]:
-    return entry["instruction"], entry["input"]

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from scratchlm.artifacts import MANIFEST, atomic_directory, write_sealed
+from scratchlm.artifacts import atomic_directory
+from scratchlm.checksums import MANIFEST, write_sealed
 from scratchlm.datasets.shards import ShardWriter, write_shard_manifest
 from scratchlm.datasets.tokenizers import Tokenizer
 

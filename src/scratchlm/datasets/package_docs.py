@@ -6,7 +6,8 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from scratchlm.artifacts import sha256_file, write_jsonl
+from scratchlm.artifacts import write_jsonl
+from scratchlm.checksums import sha256_file
 from scratchlm.datasets.sources import Package
 from scratchlm.errors import UserError
 

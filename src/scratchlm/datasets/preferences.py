@@ -1,6 +1,5 @@
 """Preferences: two responses to an instruction, one chosen, one rejected; read, and split as the instructions are."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,15 +7,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from scratchlm.artifacts import read_json, read_json_lines, write_jsonl, write_manifest
-from scratchlm.datasets.instructions import SPLITS, Entry
+from scratchlm.datasets.entries import SPLITS, Entry, Key, entry_key, read_entries
 from scratchlm.datasets.splits import cut
 from scratchlm.errors import UserError
 from scratchlm.params import Schema
-
-FIELDS = ("instruction", "input", "chosen", "rejected")
-
-Key = tuple[str, str]
 
 
 class PreferenceSplitConfig(Schema):
@@ -32,27 +26,7 @@ def read_preferences(path: Path) -> list[Entry]:
 
     Other fields, such as the book's `output`, are left out.
     """
-    is_array = path.is_file() and path.read_text(encoding="utf-8-sig", errors="replace").lstrip().startswith("[")
-    entries = enumerate(read_json(path), start=1) if is_array else read_json_lines(path)
-    place = f"{path}, {'entry' if is_array else 'line'}"
-    read = [_read_entry(f"{place} {number}", entry) for number, entry in entries]
-    if not read:
-        raise UserError(f"{path} has no preferences; make it again, or name another fetch_preferences.source.")
-    return read
-
-
-def _read_entry(place: str, entry: object) -> Entry:
-    if not isinstance(entry, dict):
-        raise UserError(f"{place} is {json.dumps(entry)[:40]}, but it should be an object.")
-    read = {name: entry.get(name, "") for name in FIELDS}
-    for name, value in read.items():
-        if not isinstance(value, str):
-            raise UserError(f"{place}: {name} is {json.dumps(value)[:40]}, but it should be a text.")
-        if name != "input" and not value.strip():
-            raise UserError(f"{place} has no {name}; add it, or remove the entry.")
-        if any("\ud800" <= character <= "\udfff" for character in value):  # JSON can write half of a pair alone
-            raise UserError(f"{place}: {name} is not valid Unicode; correct its \\ud... escapes.")
-    return read
+    return read_entries(path, ("instruction", "input", "chosen", "rejected"), source="fetch_preferences.source")
 
 
 def split_preferences(
@@ -66,24 +40,24 @@ def split_preferences(
     """
     distinct = list({tuple(entry.values()): entry for entry in entries}.values())
     kept = [entry for entry in distinct if entry["chosen"] != entry["rejected"]]
-    known = {_key(entry): name for name in reversed(SPLITS) for entry in instructions[name]}
-    new = list(dict.fromkeys(_key(entry) for entry in kept if _key(entry) not in known))
+    known = {entry_key(entry): name for name in reversed(SPLITS) for entry in instructions[name]}
+    new = list(dict.fromkeys(entry_key(entry) for entry in kept if entry_key(entry) not in known))
     places = known | _cut(new, config)
     splits: dict[str, list[Entry]] = {name: [] for name in SPLITS}
     for entry in kept:
-        splits[places[_key(entry)]].append(entry)
+        splits[places[entry_key(entry)]].append(entry)
     for name, part in splits.items():
         if not part:
             raise UserError(
                 f"no preference stands in {name}; take more of them, or raise its share of prepare_preferences."
             )
-    reversed_pairs = Counter((*_key(entry), *sorted((entry["chosen"], entry["rejected"]))) for entry in kept)
+    reversed_pairs = Counter((*entry_key(entry), *sorted((entry["chosen"], entry["rejected"]))) for entry in kept)
     return splits, {
         "preferences": len(entries),
         "repeated": len(entries) - len(distinct),
         "undecided": len(distinct) - len(kept),
         "contradictory": sum(count > 1 for count in reversed_pairs.values()),
-        "known_instructions": len({_key(entry) for entry in kept} & known.keys()),
+        "known_instructions": len({entry_key(entry) for entry in kept} & known.keys()),
         "new_instructions": len(new),
         **{name: len(part) for name, part in splits.items()},
     }
@@ -95,14 +69,3 @@ def _cut(keys: Sequence[Key], config: PreferenceSplitConfig) -> dict[Key, str]:
     order = np.random.default_rng(config.seed).permutation(len(keys))
     parts = cut([keys[index] for index in order], config.train_fraction, config.val_fraction, what="instructions")
     return {key: name for name, part in zip(SPLITS, parts, strict=True) for key in part}
-
-
-def write_preferences(directory: Path, splits: Mapping[str, Sequence[Entry]]) -> None:
-    """Write one JSONL file a split, and their manifest."""
-    for name, entries in splits.items():
-        write_jsonl(directory / f"{name}.jsonl", entries)
-    write_manifest(directory)
-
-
-def _key(entry: Entry) -> Key:
-    return entry["instruction"], entry["input"]

@@ -13,15 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from scratchlm.artifacts import (
-    MANIFEST,
-    atomic_directory,
-    has_sha256,
-    read_sealed,
-    sha256_file,
-    verify_manifest,
-    write_sealed,
-)
+from scratchlm.artifacts import atomic_directory
+from scratchlm.checksums import MANIFEST, has_sha256, read_sealed, sha256_file, verify_manifest, write_sealed
 from scratchlm.datasets.documents import Document, corpus_files, read_documents, verified_file
 from scratchlm.datasets.encoding import Encoder, Engine, Part, encode_parts
 from scratchlm.datasets.minhash import find_near_duplicates, write_signatures

@@ -10,16 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from scratchlm.artifacts import (
-    MANIFEST,
-    check_fields,
-    link_file,
-    read_object,
-    read_sealed,
-    sha256_file,
-    verify_file,
-    write_sealed,
-)
+from scratchlm.artifacts import check_fields, link_file, read_object
+from scratchlm.checksums import MANIFEST, read_sealed, sha256_file, verify_file, write_sealed
 from scratchlm.datasets.tokenizers import Tokenizer
 from scratchlm.errors import UserError
 

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from scratchlm.artifacts import atomic_file, read_json, write_json, write_manifest
+from scratchlm.artifacts import atomic_file, read_json, write_json
+from scratchlm.checksums import write_manifest
 from scratchlm.datasets.splits import cut
 from scratchlm.errors import UserError
 from scratchlm.params import Schema

@@ -12,7 +12,8 @@ import tokenizers
 from pydantic import Field
 from tokenizers import models, pre_tokenizers, trainers
 
-from scratchlm.artifacts import atomic_directory, write_manifest
+from scratchlm.artifacts import atomic_directory
+from scratchlm.checksums import write_manifest
 from scratchlm.datasets.documents import corpus_files, read_documents, verified_file
 from scratchlm.datasets.download import Download, fetch_all
 from scratchlm.datasets.lookup_tokenizers import (

@@ -12,7 +12,8 @@ import tiktoken
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors
 
-from scratchlm.artifacts import read_json, read_object, sha256_file, write_json, write_text
+from scratchlm.artifacts import read_json, read_object, write_json, write_text
+from scratchlm.checksums import sha256_file
 from scratchlm.datasets.lookup_tokenizers import (
     CHAR_SPLIT,
     END_OF_TEXT,

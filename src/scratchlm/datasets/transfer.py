@@ -10,7 +10,8 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 from tqdm import tqdm
 
-from scratchlm.artifacts import read_json, sha256_file, write_json
+from scratchlm.artifacts import read_json, write_json
+from scratchlm.checksums import sha256_file
 from scratchlm.disk import full_disk_named, require_space
 from scratchlm.retry_after import parse_retry_after
 

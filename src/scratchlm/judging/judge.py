@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
-from scratchlm.artifacts import sha256_json
+from scratchlm.checksums import sha256_json
 from scratchlm.errors import UserError
 from scratchlm.judging.config import JudgeConfig
 from scratchlm.judging.rubric import Rubric

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from scratchlm.artifacts import sha256_json
+from scratchlm.checksums import sha256_json
 from scratchlm.errors import UserError
 from scratchlm.judging.capabilities import PROBE_VERSION, Capabilities, probe
 from scratchlm.judging.client import ChatClient, ChatReply, Form, Manner

@@ -9,7 +9,8 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from scratchlm.artifacts import atomic_directory, write_json, write_manifest
+from scratchlm.artifacts import atomic_directory, write_json
+from scratchlm.checksums import write_manifest
 from scratchlm.models.classifier import GPTClassifier, Readout
 from scratchlm.models.gpt import GPT, Projection
 from scratchlm.models.model_directory import METADATA

@@ -10,7 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from scratchlm.artifacts import atomic_directory, read_json, write_json, write_manifest, write_text
+from scratchlm.artifacts import atomic_directory, read_json, write_json, write_text
+from scratchlm.checksums import write_manifest
 from scratchlm.disk import require_space
 from scratchlm.errors import UserError
 from scratchlm.models.gpt_config import GPTConfig, parameter_shapes

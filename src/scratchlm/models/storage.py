@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from scratchlm.artifacts import atomic_directory, read_json, verify_manifest, write_manifest, write_text
+from scratchlm.artifacts import atomic_directory, read_json, write_text
+from scratchlm.checksums import verify_manifest, write_manifest
 from scratchlm.errors import UserError
 from scratchlm.models.classifier import GPTClassifier, Readout
 from scratchlm.models.gpt import GPT

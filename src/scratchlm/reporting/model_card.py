@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from scratchlm.artifacts import evenly_spaced
 from scratchlm.errors import UserError
 from scratchlm.params import Schema
+from scratchlm.reporting.templating import load_template
 
 CARD = "README.md"
 RECORDED_EVALUATIONS, RECORDED_SAMPLES = 20, 6  # of a training that the lineage carries on
@@ -57,16 +57,7 @@ def model_card(
     steps = [step, *(earlier for name in lineage for earlier in read_lineage(Path(name) / CARD))]
     params = flatten(config.model_dump())
     library = "transformers" if params.get("position", "last") == "last" and params.get("causal", True) else "scratchlm"
-    environment = Environment(
-        loader=PackageLoader("scratchlm.reporting"),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,
-    )
-    environment.filters["cell"] = _cell
-    return environment.get_template("model_card.md.j2").render(
+    return load_template("model_card.md.j2", autoescape=False, cell=_cell).render(
         metadata=yaml.safe_dump(
             {"library_name": library, **_metadata(title, params, metrics, steps, task)},
             sort_keys=False,

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from scratchlm.errors import UserError
 from scratchlm.reporting.figures import figure_png, loss_figure
@@ -15,6 +14,7 @@ from scratchlm.reporting.model_card import flatten
 from scratchlm.reporting.provenance import changed_params, lineage_tree, recorded_trainings, source_files, versions
 from scratchlm.reporting.published import comparable
 from scratchlm.reporting.results import list_results
+from scratchlm.reporting.templating import load_template
 
 DATA_STAGES = ("fetch_sms_spam", "prepare_sms_spam", "fetch_instructions", "prepare_instructions", "fetch_corpus")
 TOKEN_STAGES = ("build_tokenizer", "shard_corpus")
@@ -54,16 +54,8 @@ def render_report(
     texts over training of each model; `classes` are those of the `predictions`, `answers` come from `rank_answers`,
     `judged` from `rank_judged`.
     """
-    environment = Environment(
-        loader=PackageLoader("scratchlm.reporting"),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     continued = recorded_trainings(cards)
-    return environment.get_template("report.html.j2").render(
+    return load_template("report.html.j2", autoescape=True).render(
         params=params,
         params_yaml=yaml.safe_dump(params, sort_keys=False, allow_unicode=True),
         changed=changed_params(params, sample_params),

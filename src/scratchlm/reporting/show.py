@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from safetensors import safe_open
 
-from scratchlm.artifacts import MANIFEST, read_json, read_jsonl, verify_manifest
+from scratchlm.artifacts import read_json, read_jsonl
+from scratchlm.checksums import MANIFEST, verify_manifest
 from scratchlm.datasets.documents import corpus_files, read_documents
 from scratchlm.datasets.lookup_tokenizers import CharTokenizer, WordTokenizer
 from scratchlm.datasets.shards import SPLITS, TokenShards

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.optim import Optimizer
 
-from scratchlm.artifacts import atomic_directory, partial_path, read_json, verify_manifest, write_json, write_manifest
+from scratchlm.artifacts import atomic_directory, partial_path, read_json, write_json
+from scratchlm.checksums import verify_manifest, write_manifest
 from scratchlm.errors import UserError
 from scratchlm.models.tensor_file import save_tensors
 from scratchlm.training.ranks import barrier, from_first_rank, rank

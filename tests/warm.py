@@ -1,4 +1,4 @@
-"""What the processes that are forked for the tests of faults have imported before: every stage."""
+"""What the processes that are forked for tests have imported before: every stage."""
 
 import pkgutil
 from importlib import import_module

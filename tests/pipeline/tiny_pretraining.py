@@ -1,15 +1,15 @@
-"""The stage pretrain in two processes, and kill -9 for one of them."""
+"""The stage pretrain at a tiny shape, started until it has saved, and kill -9 for one of its processes."""
 
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import psutil
 
 from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer, write_shards
+from tests.forks import ForkedStage
 
 SETTINGS = {
     "n_layer": 1,
@@ -37,33 +37,26 @@ def prepare(workspace: Workspace, **settings: object) -> None:
     write_shards(workspace.path / "data/tokens", tokenizer, {"train": texts, "val": texts[:2]}, shard_tokens=4_000)
 
 
-def start_until_saved(workspace: Workspace, **environment: str) -> subprocess.Popen[str]:
+def start_until_saved(workspace: Workspace, **environment: str) -> ForkedStage:
     """Start the stage, and wait until it has saved once more than before."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.pretrain"],
-        cwd=workspace.path,
-        env=workspace.environment() | environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
     before = newest_step(workspace.path)
-    while newest_step(workspace.path) == before and process.poll() is None:
+    stage = workspace.start("pretrain", **environment)
+    while newest_step(workspace.path) == before and stage.is_running():
         time.sleep(0.001)
-    return process
+    return stage
 
 
-def kill_one(workspace: Workspace, draw: random.Random, **environment: str) -> tuple[int, str] | None:
-    """Start the stage and kill one of its processes after a save; its exit code and stderr, None if it ended before."""
-    process = start_until_saved(workspace, **environment)
+def kill_one(workspace: Workspace, draw: random.Random, **environment: str) -> CompletedProcess[str] | None:
+    """Start the stage and kill one of its processes after a save; what came of it, None if it ended before."""
+    stage = start_until_saved(workspace, **environment)
     time.sleep(draw.uniform(0, 0.3))
     try:
-        ranks = psutil.Process(process.pid).children() or [psutil.Process(process.pid)]
+        ranks = psutil.Process(stage.pid).children() or [psutil.Process(stage.pid)]
         draw.choice(ranks).kill()
     except psutil.NoSuchProcess:
-        process.communicate()
+        stage.wait()
         return None
-    _, stderr = process.communicate(timeout=120)
-    return process.returncode, stderr
+    return stage.wait(timeout_seconds=120)
 
 
 def newest_step(project: Path) -> int:
