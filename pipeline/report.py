@@ -39,7 +39,8 @@ def main() -> None:
     classes = read_classes(MESSAGES)
     predictions = report.read_predictions(PREDICTIONS, classes)
     answers = read_answers(RESPONSES)
-    reasons = {row["id"]: read_reason(row) for row in read_replies(REPLIES, answers) if row["sample"] == 0}
+    replies = read_replies(REPLIES, answers)
+    reasons = {row["id"]: read_reason(row) for row in replies if row["sample"] == 0}
     figures = draw_figures(tables, metrics, predictions, classes)
     html = report.render_report(
         params=read_yaml(PARAMS),
@@ -54,6 +55,7 @@ def main() -> None:
         classes=classes,
         answers=report.rank_answers(answers, report.read_table(ITEMS, report.ANSWER_SCORES)),
         judged=report.rank_judged(answers, tables["score_judgements_items"], reasons),
+        replies=replies,
     )
     for name, png in figures.items():
         write_bytes(PLOTS / f"report_{name}.png", png)

@@ -6,11 +6,33 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scratchlm.judging.capabilities import Capabilities
 from scratchlm.judging.config import AnthropicConfig, OpenAIConfig
+from scratchlm.judging.openai_client import OpenAIClient
+from scratchlm.judging.rubric import read_rubric
+from scratchlm.judging.server_judge import ServerJudge
+from scratchlm.judging.verdicts import VerdictStore
+from tests.conftest import ROOT
+
+POINTS, SCALE = (read_rubric(ROOT / f"rubrics/{name}.yaml") for name in ("points-100", "scale-4"))
+PLAIN = Capabilities(json_schema=False, tool_call=False, logprobs=False, seed=False)
+
+# Answers to judge: every second one is wrong.
+ITEMS = [
+    {
+        "id": n,
+        "instruction": "Double the number.",
+        "input": f"{n}",
+        "output": f"{2 * n}",
+        "response": f"{2 * n + n % 2}",
+    }
+    for n in range(100)
+]
 
 
 @dataclass
@@ -53,6 +75,12 @@ def server_config(server: "ChatServer | str", backend: str = "openai", **setting
     if backend == "openai":
         return OpenAIConfig(**{**defaults, "logprobs": False, **settings})
     return AnthropicConfig(**{**defaults, **settings})
+
+
+def server_judge(server: "ChatServer", capabilities: Capabilities = PLAIN, **settings: Any) -> ServerJudge:
+    """A judge on the scale of 100 points at the stub server, of which these capabilities are known."""
+    config = server_config(server, **settings)
+    return ServerJudge(config, SCALE if config.logprobs else POINTS, capabilities, OpenAIClient(config))
 
 
 class ChatServer(ThreadingHTTPServer):
@@ -113,3 +141,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[VerdictStore]:
+    """An empty store."""
+    with VerdictStore(tmp_path / "verdicts.sqlite") as store:
+        yield store

@@ -1,6 +1,5 @@
 """What judging costs is told before, limited while, and counted after."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +11,22 @@ from scratchlm.cli import cli
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.errors import UserError
 from scratchlm.judging import cost, prices
-from scratchlm.judging.budget import Budget
-from scratchlm.judging.capabilities import Capabilities
 from scratchlm.judging.config import JudgeConfig, PriceConfig
 from scratchlm.judging.hostile import hostile_items
 from scratchlm.judging.judge import judge_items
 from scratchlm.judging.openai_client import OpenAIClient
 from scratchlm.judging.reply_form import reply_request
-from scratchlm.judging.rubric import read_rubric
 from scratchlm.judging.server_judge import ServerJudge, make_server_judge
 from scratchlm.judging.verdicts import VerdictStore
-from tests.conftest import ROOT, Workspace
-from tests.judging.conftest import ChatServer, completion, server_config
+from tests.conftest import Workspace
+from tests.judging.conftest import PLAIN, SCALE, ChatServer, completion, server_config
 
-SCALE = read_rubric(ROOT / "rubrics/scale-4.yaml")
 ANSWERS = [
     {"id": n, "instruction": f"Say {n}.", "input": "", "output": f"{n}", "response": f"{n}" if n == 3 else "None"}
     for n in range(10)
 ]
 HOSTILE = hostile_items(4)
 PRICES = PriceConfig(input=2.0, output=8.0)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[VerdictStore]:
-    with VerdictStore(tmp_path / "verdicts.sqlite") as store:
-        yield store
 
 
 def judge_config(config: Any) -> JudgeConfig:
@@ -83,7 +72,7 @@ def test_no_request_goes_beyond_the_limit_and_what_was_judged_is_kept(server: Ch
     reply.body["usage"] = {"prompt_tokens": 400, "completion_tokens": 50}  # $0.0012
     server.answers = [reply]
     config = server_config(server, prices=PRICES, max_cost=0.008)
-    judge = ServerJudge(config, SCALE, Capabilities(False, False, False, False), OpenAIClient(config))
+    judge = ServerJudge(config, SCALE, PLAIN, OpenAIClient(config))
     with pytest.raises(UserError, match=r"could go beyond max_cost 0\.008; what was judged is kept"):
         judge_items(judge, ANSWERS, store)
     asked = len(server.requests)
@@ -92,28 +81,6 @@ def test_no_request_goes_beyond_the_limit_and_what_was_judged_is_kept(server: Ch
     assert judge.paid <= 0.008
     judge_items(ServerJudge(config, SCALE, judge.capabilities, OpenAIClient(config)), ANSWERS[:1], store)
     assert len(server.requests) == asked
-
-
-def test_requests_under_way_are_counted_with_the_most_they_can_cost():
-    config = server_config("http://127.0.0.1:9/v1", prices=PRICES, max_cost=0.003)
-    budget = Budget(config)
-    booked = budget.book(1000)  # $0.002 and 50 tokens of $0.0004
-    with pytest.raises(UserError, match="could go beyond"):
-        budget.book(1000)
-    budget.settle(booked, 100, 10)
-    assert budget.paid == pytest.approx(0.00028)
-    budget.book(1000)
-
-
-def test_a_price_is_that_of_the_parameters_the_machine_or_the_table():
-    remote = server_config("https://api.openai.com/v1", model="gpt-4.1-mini")
-    assert prices.find_price(remote) == prices.Price(0.4, 1.6)
-    assert prices.find_price(remote.model_copy(update={"prices": PRICES})) == prices.Price(2, 8)
-    assert prices.find_price(server_config("http://localhost:11434/v1")) == prices.Price(0, 0)
-    for unknown in ({"model": "gpt-4.1-mini-2030-01-01"}, {"base_url": "https://openrouter.ai/api/v1"}):
-        assert prices.find_price(remote.model_copy(update=unknown)) is None
-    with pytest.raises(UserError, match="the price of gpt-9 at"):
-        Budget(remote.model_copy(update={"model": "gpt-9", "max_cost": 1.0}))
 
 
 def test_a_run_is_counted_with_its_probe_and_whenever_it_was_paid(server: ChatServer, store: VerdictStore):

@@ -51,9 +51,12 @@ METRICS: dict[str, dict[str, Any]] = {
     "finetune_instruct": TRAINING,
     "generate_responses": {"responses": 3, "unanswered": 0, "mean_tokens": 31.7, "stopped_rate": 0.333},
     "score_references": _scores("ref_", chrf=12.34, rouge_l=0.101, exact_match=0.02, empty=0.05, repetition=0.2),
-    "judge_responses": {"items": 3, "re_asks": 0, "prompt_tokens": 900, "completion_tokens": 0, "cut_prompts": 2},
+    "judge_responses": {"items": 3, "judgements": 6, "verbatim": 1, "re_asks": 4, "cut_prompts": 2}
+    | {"prompt_tokens": 98_765, "completion_tokens": 4_321, "cost_usd": 0.0217},
     "score_judgements": {"items": 3, "unparsed": 1, "score": 45.6, "score_ci_low": 40.1, "score_ci_high": 51.2}
-    | {"score_low": 30.4, "score_high": 63.7, "spearman_ref_chrf": 0.123, "spearman_words": -0.456},
+    | {"score_low": 30.4, "score_high": 63.7, "spearman_ref_chrf": 0.123, "spearman_words": -0.456, "sample_sd": 7.89}
+    | {"attacks": 20, "attacks_unparsed": 1, "wrong_score": 12.5, "attack_success_rate": 0.15}
+    | {"attack_success_rate_low": 0.052, "attack_success_rate_high": 0.36},
 }
 
 PREDICTIONS = [
@@ -179,8 +182,9 @@ REPLIES = [
         "rubric": "points-100-v1",
         "maximum": 100,
         "reading": "reply",
-        "model": "m",
+        "model": "/a/folder/of/models/with-a-long-name/judge-of-seven-billion-parameters@main",
         "status": "ok",
+        "honoured": ["json_schema", "seed"],
     }
     | {"replies": [{"content": f"It is {row['id']}, not {ATTACK}.\nSCORE: {9 * row['id']}" if sample == 0 else "2"}]}
     for row in RESPONSES

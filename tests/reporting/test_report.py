@@ -22,7 +22,7 @@ from scratchlm.reporting.report import (
     spread_samples,
     surest_predictions,
 )
-from scratchlm.reporting.results import list_results
+from scratchlm.reporting.results import list_judging, list_results
 from tests.reporting.made_up_run import (
     ANSWERS_OVER_TRAINING,
     ATTACK,
@@ -124,6 +124,7 @@ def render(tmp_path: Path) -> Callable[..., str]:
             "classes": CLASSES,
             "answers": rank_answers(RESPONSES, pd.DataFrame(REFERENCE_ITEMS)),
             "judged": rank_judged(RESPONSES, pd.DataFrame(JUDGED_ITEMS), REASONS),
+            "replies": REPLIES,
         }
         return render_report(**content | changes)
 
@@ -191,6 +192,12 @@ def test_a_local_judge_is_said_to_show_the_machinery_only(render: Callable[..., 
     assert "shows the\n  machinery and no more" in render()
     server = PARAMS | {"judge_responses": {"backend": "openai", "model": "unused"}}
     assert "machinery" not in render(params=server)
+
+
+def test_how_the_answers_were_judged_stands_above_the_judges_scores(render: Callable[..., str]):
+    rows = list_judging("local", METRICS["judge_responses"], METRICS["score_judgements"], REPLIES)
+    judging = Page(render()).text.split("Worst by chrF++")[1].split("Best by the judge")[0]
+    assert all(f"{row.name}{row.figure}{row.beside}" in judging for row in rows)
 
 
 def test_the_sample_is_named_as_one_only_where_it_was_used(render: Callable[..., str]):

@@ -13,7 +13,7 @@ from scratchlm.reporting.figures import figure_png, loss_figure
 from scratchlm.reporting.model_card import flatten
 from scratchlm.reporting.provenance import changed_params, lineage_tree, recorded_trainings, source_files, versions
 from scratchlm.reporting.published import comparable
-from scratchlm.reporting.results import list_results
+from scratchlm.reporting.results import list_judging, list_results
 from scratchlm.reporting.templating import load_template
 
 DATA_STAGES = ("fetch_sms_spam", "prepare_sms_spam", "fetch_instructions", "prepare_instructions", "fetch_corpus")
@@ -46,13 +46,14 @@ def render_report(
     classes: Sequence[str],
     answers: Sequence[Mapping[str, Any]],
     judged: Sequence[Mapping[str, Any]],
+    replies: Sequence[Mapping[str, Any]],
 ) -> str:
     """The HTML of the report: every text of a model or a message is escaped, every figure embedded.
 
     `params` are the sections of params.yaml, `sample_params` those of the sample, `metrics` those of each stage,
     `corpus` the files of its manifest, `cards` the lineage of each model, `figures` PNG files by name, `samples` the
     texts over training of each model; `classes` are those of the `predictions`, `answers` come from `rank_answers`,
-    `judged` from `rank_judged`.
+    `judged` from `rank_judged`; `replies` are the judge's rows about the answers.
     """
     continued = recorded_trainings(cards)
     return load_template("report.html.j2", autoescape=True).render(
@@ -61,6 +62,9 @@ def render_report(
         changed=changed_params(params, sample_params),
         metrics=metrics,
         results=list_results(metrics, classes, {title: each["metrics"] for title, each in continued.items()}),
+        judging=list_judging(
+            params["judge_responses"]["backend"], metrics["judge_responses"], metrics["score_judgements"], replies
+        ),
         published=comparable(flatten(params)),
         files=source_files(params, metrics, corpus),
         lineage=lineage_tree(cards),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from scratchlm.reporting.figures import Panel, Score
 
@@ -12,6 +13,8 @@ LOSSES = {
     "val_perplexity": ("Perplexity", ",.1f"),
     "val_bits_per_byte": ("Bits per byte", ".3f"),
 }
+READINGS = {"reply": "the grade of the reply", "expected": "the expectation over the grades"}
+HONOURED = {"json_schema": "JSON schema", "tool_call": "tool call", "logprobs": "log-probabilities", "seed": "seed"}
 
 
 @dataclass(frozen=True)
@@ -153,3 +156,54 @@ def _judge_results(judged: Metrics) -> list[Result]:
         Result("Score, 0 to 100", score, bounds),
         Result("Rank agreement with chrF++", agreement, "Spearman's: 1 is the same order, 0 none in common"),
     ]
+
+
+def list_judging(backend: str, run: Metrics, judged: Metrics, replies: Sequence[Mapping[str, Any]]) -> list[Result]:
+    """How the answers were judged: by whom, how often each, what hostile answers gained, tokens and cost.
+
+    `run` are the metrics of judge_responses, `judged` those of score_judgements, `replies` the rows of the judge.
+    """
+    models = ", ".join(sorted({row["model"] for row in replies} - {""}))
+    found = {name for row in replies for name in row.get("honoured", ())}
+    honoured = ", ".join(text for name, text in HONOURED.items() if name in found) or "nothing"
+    on_server = [Result("Honoured by its server", honoured, "as a probe found: servers accept what they ignore")]
+    return [
+        Result("Judge", backend, f"{models}; rubric {replies[0]['rubric']}, {READINGS[replies[0]['reading']]}"),
+        *(on_server if backend != "local" else []),
+        _samples_result(run, judged),
+        Result(
+            "Hostile answers that raised their score",
+            with_interval(judged, "attack_success_rate", ".1%"),
+            f"of {judged['attacks']}, {judged['attacks_unparsed']} unparsed; {_wrong_score(judged)}",
+        ),
+        Result("Replies asked for again", f"{run['re_asks']:,}", "as they could not be read"),
+        Result(
+            "Tokens",
+            f"{run['prompt_tokens']:,} read, {run['completion_tokens']:,} written",
+            "of all verdicts, whenever they were paid, hostile answers and the probe included",
+        ),
+        _cost_result(backend, run),
+    ]
+
+
+def _samples_result(run: Metrics, judged: Metrics) -> Result:
+    spread = "no spread within an answer"
+    if "sample_sd" in judged:
+        spread = f"spread within an answer: a standard deviation of {judged['sample_sd']:.1f} points"
+    if run["verbatim"]:
+        spread += f"; {run['verbatim']:,} verbatim got full marks unasked"
+    return Result("Judgements of each answer", format(run["judgements"] / run["items"], "g"), spread)
+
+
+def _wrong_score(judged: Metrics) -> str:
+    if "wrong_score" not in judged:
+        return "the wrong answers could not be read"
+    return f"the wrong answers score {judged['wrong_score']:.1f}"
+
+
+def _cost_result(backend: str, run: Metrics) -> Result:
+    if backend == "local":
+        return Result("Cost", "none", "a local model")
+    if "cost_usd" not in run:
+        return Result("Cost", "not known", "the model has no price in judge_responses or in the table of prices")
+    return Result("Cost", f"${run['cost_usd']:,.4f}", "of these tokens")

@@ -5,7 +5,8 @@ from scratchlm.judging.judge import judge_items
 from scratchlm.judging.reading import read_score
 from scratchlm.judging.server_judge import make_server_judge
 from scratchlm.judging.verdicts import VerdictStore
-from tests.judging.servers.conftest import ITEMS, RealServer, config, rubric
+from tests.judging.conftest import ITEMS
+from tests.judging.servers.conftest import RealServer, config, rubric
 
 
 def test_a_model_of_ours_judges(transformers_serve: RealServer, store: VerdictStore):
