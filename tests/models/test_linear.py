@@ -130,3 +130,18 @@ def test_a_compiled_graph_computes_the_same(transposed: bool, backend: str):
     results = [run(each, tensors, transposed=False) for each in (compiled, function)]
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_the_padding_of_a_vocabulary_changes_neither_logits_nor_gradients(device: str):
+    tensors = make_inputs(transposed=False)
+    x, weight = (tensor.detach().to(device).requires_grad_() for tensor in tensors[:2])
+    assert len(weight) % module.GPU_MULTIPLE
+    results = []
+    for function in (module._padded_linear, F.linear):
+        x.grad = weight.grad = None
+        y = function(x, weight)
+        y.square().sum().backward()
+        results.append((y, x.grad, weight.grad))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from scratchlm.errors import UserError
 from scratchlm.models.attention import attention
 from scratchlm.models.gpt_config import GPTConfig
-from scratchlm.models.linear import linear
+from scratchlm.models.linear import linear, output_linear
 
 INIT_STD = 0.02
 
@@ -163,11 +163,6 @@ class Block(nn.Module):
         return one + self.mlp(self.ln_2(one))
 
 
-def _embedding(rows: int, n_embd: int) -> nn.Embedding:
-    # nn.Embedding would draw weights that are replaced, and on the meta device import torch._dynamo to draw them.
-    return nn.Embedding.from_pretrained(torch.zeros(rows, n_embd), freeze=False)
-
-
 class GPT(nn.Module):
     """A decoder-only transformer whose output layer is its token embedding.
 
@@ -177,8 +172,9 @@ class GPT(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = config
-        self.wte = _embedding(config.vocab_size, config.n_embd)
-        self.wpe = _embedding(config.context_length, config.n_embd)
+        # Of zeros: else it would draw weights that are replaced, and on the meta device import torch._dynamo for it.
+        self.wte = nn.Embedding.from_pretrained(torch.zeros(config.vocab_size, config.n_embd), freeze=False)
+        self.wpe = nn.Embedding.from_pretrained(torch.zeros(config.context_length, config.n_embd), freeze=False)
         self.drop = nn.Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
@@ -218,7 +214,7 @@ class GPT(nn.Module):
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Logits (..., V) of hidden states (..., C)."""
-        return linear(hidden, self.wte.weight)  # (..., V)
+        return output_linear(hidden, self.wte.weight)  # (..., V)
 
     def new_cache(self, padding: torch.Tensor, capacity: int) -> KVCache:
         """An empty cache of `capacity` columns for rows that are padded on the left by `padding` (B,) columns.

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 HAS_ONEDNN = torch.backends.mkldnn.is_available()  # in this build of PyTorch
 PART = 192  # terms that are added in one row without gradients: as exact as MKL, and hardly slower than one sum
+GPU_MULTIPLE = 128
 MIN_MULTIPLICATIONS = 2**21  # of a product: below, as for a few tokens of a small model, MKL begins sooner
 
 
@@ -27,6 +28,19 @@ def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = No
         if weight.T.is_contiguous() and not torch.compiler.is_compiling():
             return _product_of_parts(rows, weight, bias).unflatten(0, x.shape[:-1])
     return F.linear(x, weight, bias)
+
+
+def output_linear(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """`linear` over a vocabulary: on a GPU with rows of zeros up to a multiple of 128, which tensor cores want.
+
+    Neither the weight (out, in) nor the result (..., out) has these rows.
+    """
+    return _padded_linear(x, weight) if x.device.type == "cuda" else linear(x, weight)
+
+
+def _padded_linear(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    missing = -len(weight) % GPU_MULTIPLE
+    return linear(x, F.pad(weight, (0, 0, 0, missing)))[..., : len(weight)]
 
 
 def _takes_onednn(x: torch.Tensor, weight: torch.Tensor) -> bool:

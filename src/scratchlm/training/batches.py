@@ -38,9 +38,12 @@ class Batch:
         return self.tokens if self.features is None else self.features
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
+        """The same batch on another device, which a GPU copies while it still computes: from pinned memory."""
         tensors = (self.tokens, self.targets, self.lengths, self.features, self.reference)
-        return Batch(*(None if tensor is None else tensor.to(device) for tensor in tensors))  # pyright: ignore
+        if device.type == "cuda":
+            tensors = (tensor if tensor is None else tensor.pin_memory() for tensor in tensors)
+        moved = (tensor if tensor is None else tensor.to(device, non_blocking=True) for tensor in tensors)
+        return Batch(*moved)  # pyright: ignore
 
 
 class Batches(Protocol):
