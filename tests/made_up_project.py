@@ -1,4 +1,4 @@
-"""A DVC project of two stages that take no time, for tests of experiments: `runs.txt` beside it records what ran."""
+"""A DVC project of two stages that take no time, and one that nobody asks for; `runs.txt` beside it says what ran."""
 
 import os
 import subprocess
@@ -32,6 +32,11 @@ stages:
     deps: [stage.py]
     metrics: [{{metrics/{0}.json: {{cache: false}}}}]
 """
+NOT_RUN = """
+  report:
+    cmd: "false"
+    metrics: [{metrics/report.json: {cache: false}}]
+"""
 PARAMS = """
 prepare_sms_spam: {{seed: 9, fails_at: {fails_at}}}
 finetune_classifier: {{base: pretrained, gain: {gain}, seeds: [0], lora: {{r: 8, alpha: 16}}}}
@@ -46,7 +51,7 @@ def make_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     stages = "".join(
         DVC_YAML.format(name).replace("stages:\n", "") for name in ("finetune_classifier", "score_sms_baselines")
     )
-    (folder / "dvc.yaml").write_text("stages:\n" + stages)
+    (folder / "dvc.yaml").write_text("stages:\n" + stages + NOT_RUN)
     (folder / "stage.py").write_text(STAGE)
     (folder / "params.yaml").write_text(PARAMS.format(fails_at="null", gain=0.1))
     for name in [name for name in os.environ if name.startswith(("DVC", "GIT_"))]:

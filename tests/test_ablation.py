@@ -25,15 +25,24 @@ rows:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = make_project(tmp_path, monkeypatch)
-    (folder / ROWS).parent.mkdir()
-    (folder / ROWS).write_text(MADE_UP_ROWS)
-    return folder
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of the rows, in a folder that is the project."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    return write_rows(tmp_path)
+
+
+def write_rows(project: Path) -> Path:
+    (project / ROWS).parent.mkdir()
+    (project / ROWS).write_text(MADE_UP_ROWS)
+    return project / ROWS
 
 
 @pytest.mark.slow  # some forty seconds of DVC
-def test_rows_run_once_on_every_split_and_a_size_that_is_not_there_is_said(project: Path):
+def test_rows_run_once_on_every_split_and_a_size_that_is_not_there_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    project = make_project(tmp_path, monkeypatch)
+    write_rows(project)
     first, better, absent, as_first, three = ablate(2, [], jobs=1)
     assert first["accuracy"] == pytest.approx(0.855)  # 0.9 and, of the other split and seed, 0.81
     assert first["difference_to_tfidf_mean"] == pytest.approx(0.08)
@@ -51,13 +60,14 @@ def test_rows_run_once_on_every_split_and_a_size_that_is_not_there_is_said(proje
     assert (project / "params.yaml").read_text() == PARAMS.format(fails_at="null", gain=0.1)
 
 
-def test_a_row_that_is_not_there_names_those_that_are(project: Path):
+@pytest.mark.usefixtures("rows")
+def test_a_row_that_is_not_there_names_those_that_are():
     with pytest.raises(UserError, match="has no row 9; it has 1, 2, 3, 4, 5"):
         read_rows(["9"])
 
 
-def test_a_file_that_is_no_list_of_rows_is_one_line(project: Path):
-    (project / ROWS).write_text("rows: [{row: 1}]")
+def test_a_file_that_is_no_list_of_rows_is_one_line(rows: Path):
+    rows.write_text("rows: [{row: 1}]")
     with pytest.raises(UserError, match="is no list of rows"):
         read_rows([])
 

@@ -123,7 +123,8 @@ def _read_experiments() -> tuple[dict[str, Metrics], set[str]]:
         if state in {"queued", "running"}:
             waiting.add(entry["name"])
         elif state != "failed" and data:
-            done[entry["name"]] = {Path(file).stem: found["data"] for file, found in data["metrics"].items()}
+            metrics = {Path(file).stem: found["data"] for file, found in data["metrics"].items() if "data" in found}
+            done[entry["name"]] = metrics  # of a stage that has not run yet, dvc.yaml lists a file that is not there
     return done, waiting
 
 
