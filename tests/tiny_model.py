@@ -1,5 +1,7 @@
 """A model directory as the pipeline writes it, tiny: a byte for each token, and a GPT that can be taught one reply."""
 
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,20 +41,28 @@ def save_tiny_model(directory: Path, model: GPT | GPTClassifier | None = None, *
 
 
 def teach(model: GPT, tokens: list[int]) -> GPT:
-    """Train until each of `tokens`, all different, is followed by the next one, whatever stands before it.
+    """Train until each of `tokens`, all different, is followed by the next one, whatever stands before it."""
+    assert len(set(tokens)) == len(tokens)
+    return teach_followers(model, {token: {follower: 1.0} for token, follower in pairwise(tokens)})
+
+
+def teach_followers(model: GPT, followers: Mapping[int, Mapping[int, float]]) -> GPT:
+    """Train until each token is followed by others with about these probabilities, whatever stands before it.
 
     Attention and positions are silenced: only the last token counts.
     """
-    assert len(set(tokens)) == len(tokens)
     for ignored in (model.wpe.weight, *(block.attn.c_proj.weight for block in model.h)):
         ignored.data.zero_()
         ignored.requires_grad_(False)
     # By hand: the first step of an optimizer of torch imports its compiler, for seconds.
     parameters = [p for p in model.parameters() if p.requires_grad]
     momenta = [torch.zeros_like(p) for p in parameters]
-    targets = torch.tensor(tokens[1:])
+    tokens = torch.tensor([list(followers)])
+    targets = torch.zeros(len(followers), model.config.vocab_size)
+    for row, probabilities in zip(targets, followers.values(), strict=True):
+        row[list(probabilities)] = torch.tensor(list(probabilities.values()))
     for _ in range(100):
-        loss = F.cross_entropy(model(torch.tensor([tokens[:-1]]))[0], targets)
+        loss = F.kl_div(model(tokens)[0].log_softmax(dim=-1), targets, reduction="batchmean")
         if loss < 0.01:
             return model
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)  # those silenced lead nowhere

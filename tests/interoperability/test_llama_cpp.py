@@ -44,7 +44,7 @@ print(json.dumps([rows, answer["choices"][0]["message"]["content"]]))
 @pytest.fixture(scope="module", autouse=True)
 def llama_cpp() -> None:
     """The converter and the library."""
-    llama_cpp_package.build()
+    llama_cpp_package.build("llama")
 
 
 def save(folder: Path, tokenizer: Tokenizer) -> Path:

@@ -3,7 +3,7 @@
 import pytest
 
 from scratchlm.judging.config import PriceConfig
-from scratchlm.judging.prices import PRICES, Price, find_price
+from scratchlm.judging.prices import PRICES, PRICES_DATE, Price, find_price, price_source
 from tests.judging.conftest import server_config
 
 REMOTE = server_config("https://api.openai.com/v1", model="gpt-4.1-mini")
@@ -35,3 +35,10 @@ def test_neither_a_snapshot_nor_another_server_has_the_price_of_the_table(change
 
 def test_a_price_of_nothing_in_the_parameters_is_not_taken_for_none():
     assert find_price(REMOTE.model_copy(update={"prices": PriceConfig(input=0.0, output=0.0)})) == Price(0, 0)
+
+
+def test_where_a_price_comes_from_is_said():
+    assert price_source(REMOTE) == f"list prices of {PRICES_DATE}"
+    assert price_source(server_config("http://localhost:11434/v1")) == "this machine takes no money"
+    own = PriceConfig(input=0.1, output=0.1)
+    assert price_source(server_config("http://localhost:11434/v1", prices=own)) == "judge_responses prices"

@@ -13,7 +13,7 @@ from scratchlm.judging.capabilities import Capabilities
 from scratchlm.judging.config import JudgeConfig
 from scratchlm.judging.hostile import hostile_items
 from scratchlm.judging.judge import Judge, plan_tasks
-from scratchlm.judging.prices import PRICES_DATE, find_price
+from scratchlm.judging.prices import find_price, price_source
 from scratchlm.judging.rubric import Rubric, read_rubric
 from scratchlm.judging.server_judge import RE_ASKS, ServerJudge, ServerSettings, stored_capabilities
 from scratchlm.judging.verdicts import VerdictStore
@@ -109,11 +109,10 @@ def estimate_lines(config: ServerSettings, estimate: Estimate) -> Iterator[str]:
     if estimate.cost is None:
         yield f"the price is not known; set judge_responses.{config.backend}.prices"
         return
-    source = "judge_responses prices" if config.prices else f"list prices of {PRICES_DATE}"
     limit = "none" if config.max_cost is None else f"${config.max_cost:g}"
     yield (
         f"at most about ${estimate.cost:.4f}, or ${estimate.highest_cost:.4f} if every reply has to be asked for three "
-        f"times ({source}; max_cost: {limit})"
+        f"times ({price_source(config)}; max_cost: {limit})"
     )
 
 

@@ -51,9 +51,19 @@ PRICES = {
 
 def find_price(config: ServerConfig) -> Price | None:
     """The price in the parameters, or nothing to pay on this machine, or the table's; None where it is not known."""
-    host = urlsplit(config.base_url).hostname
     if config.prices is not None:
         return Price(config.prices.input, config.prices.output)
-    if host in LOCAL_HOSTS:
+    if (host := _host(config)) in LOCAL_HOSTS:
         return Price(0, 0)
-    return PRICES.get(host or "", {}).get(config.model)
+    return PRICES.get(host, {}).get(config.model)
+
+
+def price_source(config: ServerConfig) -> str:
+    """Where `find_price` has a price from, in words."""
+    if config.prices is not None:
+        return "judge_responses prices"
+    return "this machine takes no money" if _host(config) in LOCAL_HOSTS else f"list prices of {PRICES_DATE}"
+
+
+def _host(config: ServerConfig) -> str:
+    return urlsplit(config.base_url).hostname or ""

@@ -1,4 +1,4 @@
-"""`transformers serve` with a model of ours, started once a session, and the settings to judge by it."""
+"""`transformers serve` and llama.cpp's server, each with a model of ours, and the settings to judge by them."""
 
 import os
 import socket
@@ -8,53 +8,54 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.judging.config import OpenAIConfig
 from scratchlm.judging.rubric import Rubric, read_rubric
-from scratchlm.judging.verdicts import VerdictStore
+from scratchlm.models.gpt import GPT, GPTConfig
+from scratchlm.models.storage import save_model
 from tests.conftest import ROOT
 from tests.corpora import write_byte_tokenizer
-from tests.tiny_model import save_tiny_model, teach, tiny_gpt
+from tests.interoperability import llama_cpp_package
+from tests.tiny_model import save_tiny_model, teach, teach_followers, tiny_gpt
 
 CHAT_TEMPLATE = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}assistant>"
 READY_SECONDS = 200
-ITEMS = [
-    {
-        "id": n,
-        "instruction": "Double the number.",
-        "input": f"{n}",
-        "output": f"{2 * n}",
-        "response": f"{2 * n + n % 2}",
-    }
-    for n in range(100)
-]
+# A reply in tokens of GPT-2's vocabulary, with the probabilities where there are several.
+WORDS = dict.fromkeys(("right", "wrong", "good", "bad", "fine", "odd", "short", "long"), 1 / 8)
+GRADES = {"70": 0.5, "3": 0.375, "4": 0.125}
+REPLY = (">", '{"', "reason", '":"', WORDS, '","', "score", '":', GRADES, "}")
 
 
 @dataclass(frozen=True)
 class RealServer:
-    """A running server of chat completions, the name of its model, and what it logs."""
+    """A running server of chat completions, the name of its model, and what it logs: `mark` stands once a request."""
 
     base_url: str
     model: str
     log: Path
+    mark: str
 
     def asked(self) -> int:
         """How many requests the server itself has logged."""
-        return self.log.read_text(errors="replace").count("POST /v1/chat/completions")
+        return self.log.read_text(errors="replace").count(self.mark)
 
 
 @contextmanager
-def running(command: Sequence[str | Path], model: str, folder: Path, **environment: str) -> Iterator[RealServer]:
+def running(
+    command: Sequence[str | Path], model: str, folder: Path, mark: str, **environment: str
+) -> Iterator[RealServer]:
     """Start a server with `--port PORT`, and yield it once it is healthy."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = RealServer(f"http://127.0.0.1:{port}/v1", model, folder / "server.log")
+    server = RealServer(f"http://127.0.0.1:{port}/v1", model, folder / "server.log", mark)
     with (
         server.log.open("w") as log,
         subprocess.Popen(
@@ -99,7 +100,38 @@ def transformers_serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rea
     directory = save_tiny_model(folder / "judge", model, chat_template=CHAT_TEMPLATE)
     command = [Path(sys.executable).with_name("transformers"), "serve", directory]
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "huggingface")}
-    with running(command, str(directory), folder, **offline) as server:
+    with running(command, str(directory), folder, "POST /v1/chat/completions", **offline) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def llama_judge(gpt2_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that replies {"reason":"WORD","score":70} if it may, 3 or 4 if it may not, with GPT-2's vocabulary."""
+    tokenizer = load_tokenizer(gpt2_directory)
+    shape = {"n_layer": 1, "n_head": 2, "n_embd": 32, "context_length": 2_048, "dropout": 0.0}
+    model = GPT(GPTConfig(vocab_size=tokenizer.vocab_size, **shape))
+    model.init_weights(seed=0)
+
+    places = [{text: 1.0} if isinstance(text, str) else text for text in REPLY]
+    tokens = [{token: share for text, share in place.items() for token in tokenizer.encode(text)} for place in places]
+    assert list(map(len, tokens)) == list(map(len, places))
+    tokens.append({tokenizer.eot_id: 1.0})
+    followers = {token: later for place, later in pairwise(tokens) for token in place}
+    directory = tmp_path_factory.mktemp("llama-judge") / "model"
+    teach_followers(model.eval(), followers)
+    save_model(model, directory, tokenizer=gpt2_directory, card="", chat_template=CHAT_TEMPLATE)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def llama_server(llama_judge: Path) -> Iterator[RealServer]:
+    """llama.cpp's server with that model, eight requests at once."""
+    folder = llama_judge.parent
+    llama_cpp_package.build("llama-server")
+    llama_cpp_package.convert(llama_judge, folder / "judge.gguf")
+    command = [llama_cpp_package.SERVER, "--model", folder / "judge.gguf", "--alias", "judge"]
+    command += ["--parallel", "8", "--ctx-size", "16384", "--threads", "1"]
+    with running(command, "judge", folder, "launch_slot_") as server:
         yield server
 
 
@@ -109,12 +141,6 @@ def local(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for key in ("SCRATCHLM_JUDGE_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.delenv(key, raising=False)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[VerdictStore]:
-    with VerdictStore(tmp_path / "verdicts.sqlite") as store:
-        yield store
 
 
 def rubric(name: str) -> Rubric:

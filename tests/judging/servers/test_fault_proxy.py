@@ -13,7 +13,8 @@ from scratchlm.judging.judge import judge_items, plan_tasks
 from scratchlm.judging.reading import read_score
 from scratchlm.judging.server_judge import ServerJudge, make_server_judge
 from scratchlm.judging.verdicts import Verdict, VerdictStore
-from tests.judging.servers.conftest import ITEMS, RealServer, config, rubric
+from tests.judging.conftest import ITEMS
+from tests.judging.servers.conftest import RealServer, config, rubric
 from tests.judging.servers.fault_proxy import FAULTS, FORWARDED, RETRY_AFTER_SECONDS, FaultProxy
 
 MOST_FAULTS = 3
@@ -43,16 +44,24 @@ def make_judge(server: RealServer, proxy: FaultProxy, store: VerdictStore) -> Se
     return make_server_judge(settings, rubric("points-100"), store)
 
 
+@pytest.fixture(
+    params=["transformers_serve", pytest.param("llama_server", marks=[pytest.mark.slow, pytest.mark.timeout(3_600)])]
+)
+def server(request: pytest.FixtureRequest) -> RealServer:
+    """Each real server in turn; both give 70 points."""
+    return request.getfixturevalue(request.param)
+
+
 def test_of_100_items_none_is_dropped_and_none_is_judged_twice_whatever_the_server_does(
-    transformers_serve: RealServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: RealServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(client, "TIMEOUT_SECONDS", TIMEOUT_SECONDS)
-    before = transformers_serve.asked()
+    before = server.asked()
     with (
         CountingStore(tmp_path / "verdicts.sqlite") as store,
-        FaultProxy(transformers_serve.base_url, seed=0, most_faults=MOST_FAULTS) as proxy,
+        FaultProxy(server.base_url, seed=0, most_faults=MOST_FAULTS) as proxy,
     ):
-        judge = make_judge(transformers_serve, proxy, store)
+        judge = make_judge(server, proxy, store)
         rows = judge_items(judge, ITEMS, store)
         requests = len(proxy.exchanges)
         assert judge_items(judge, ITEMS, store) == rows
@@ -69,7 +78,7 @@ def test_of_100_items_none_is_dropped_and_none_is_judged_twice_whatever_the_serv
             assert refused.fault != "429" or later.seconds - refused.seconds >= RETRY_AFTER_SECONDS
         seen.update(exchange.fault for exchange in exchanges)
     assert seen.keys() == {*FAULTS, None}
-    assert transformers_serve.asked() - before == sum(exchange.fault in FORWARDED for exchange in proxy.exchanges)
+    assert server.asked() - before == sum(exchange.fault in FORWARDED for exchange in proxy.exchanges)
 
 
 def test_an_item_that_the_server_refuses_ends_in_an_error_and_costs_no_other_its_verdict(
