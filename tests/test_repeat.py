@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from typer.testing import CliRunner
 
 from scratchlm.cli import cli
 from scratchlm.errors import UserError
-from scratchlm.repeat import repeat, repeat_table, summarize
+from scratchlm.repeat import TARGETS, repeat, repeat_table, summarize
 from tests.made_up_project import PARAMS, STAGE, make_project, stages_run
 
 # A stage does not go on until one of another experiment has begun as well.
@@ -39,6 +40,22 @@ def test_uncommitted_params_count_and_what_has_run_does_not_run_again(project: P
     assert repeat(1, ["prepare_sms_spam.seed"], jobs=1) == [row]
     assert len(stages_run(project)) == 2
     assert subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True).stdout == changed
+
+
+@pytest.mark.slow  # some thirty seconds of DVC
+def test_of_a_stage_that_need_not_run_the_metrics_are_those_of_its_split_not_those_of_the_commit(project: Path):
+    dvc = [sys.executable, "-m", "dvc"]
+    for command in ([*dvc, "repro", "-q", *TARGETS], ["git", "add", "-A"], ["git", "commit", "-qm", "another seed"]):
+        subprocess.run(command, check=True)
+    (project / "params.yaml").write_text(PARAMS.format(fails_at="null", gain=0.1).replace("seed: 9", "seed: 0"))
+    subprocess.run([*dvc, "repro", "-q", *TARGETS], check=True)
+    before = len(stages_run(project))
+    for gain in (0.1, 0.15):  # of the first, nothing runs on split 0, and of the second the baseline does not
+        (project / "params.yaml").write_text(PARAMS.format(fails_at="null", gain=gain).replace("seed: 9", "seed: 0"))
+        rows = repeat(2, ["prepare_sms_spam.seed"], jobs=1)
+        assert [row["accuracy"] for row in rows] == pytest.approx([0.8 + gain, 0.7 + gain])
+        assert [row["tfidf_accuracy"] for row in rows] == pytest.approx([0.8, 0.75])
+    assert stages_run(project)[before:].count("score_sms_baselines 0") == 0
 
 
 @pytest.mark.slow  # some thirty seconds of DVC
