@@ -1,8 +1,9 @@
 """Judging answers on a local server: all requests one after the other, against `max_concurrency` at once.
 
 Both ask through the pipeline's own judge and store. Server 1 is `transformers serve` with continuous batching and a
-model that always replies the same; server 2 answers after a fixed delay, and so shows what our client costs itself.
-`--growth` judges 1x, 4x and 16x the answers on server 2.
+model that always replies the same; server 2 answers after a fixed delay, and so shows what our client costs itself;
+server 3, with `--llama-server`, is llama.cpp's, built as the tests build it, with GPT-2's vocabulary from the network
+or SCRATCHLM_MIRROR. `--growth` judges 1x, 4x and 16x the answers on server 2.
 """
 
 import argparse
@@ -32,7 +33,9 @@ from scratchlm.judging.verdicts import VerdictStore
 
 SAMPLE = ROOT / "data/sample/instructions.json"
 RUBRIC = ROOT / "rubrics/points-100.yaml"
-REPLY = "zyxwvutsrqponmlkjihgfedcba\nSCORE: 70"  # no token twice: a model can learn it by heart
+LETTERS = "zyxwvutsrqponmlkjihgfedcba"  # no token twice in a reply: a model can learn it by heart
+TEXT_REPLY = f"{LETTERS}\nSCORE: 70"
+JSON_REPLY = f'{{"reason":"{LETTERS}","score":70}}'  # for a server that honours a JSON schema
 VOCAB_SIZE = 1_000
 SHAPE = {"n_layer": 6, "n_head": 8, "n_embd": 512, "context_length": 1_024}
 CHAT_TEMPLATE = "{% for message in messages %}{{ message.content }}\n{% endfor %}>"
@@ -44,6 +47,7 @@ COLUMNS = {
 }
 BATCHING = "--continuous-batching --cb-block-size=32 --cb-num-blocks=1024 --cb-max-batch-tokens=1024"
 CONCURRENCIES = (1, 4, 8, 16, 32)
+SLOTS = 8  # of server 3: requests that it computes at once
 READY_SECONDS = 180
 
 
@@ -103,8 +107,8 @@ def serve_delayed(port: int, delay: float) -> None:
     asyncio.run(serve())
 
 
-def write_model(folder: Path) -> Path:
-    """A model directory that replies REPLY to everything, with a tokenizer made for the prompts of the sample."""
+def write_model(folder: Path, tokenizer_kind: str, reply: str) -> Path:
+    """A model directory that replies the same to everything, with GPT-2's tokenizer or a BPE made for the prompts."""
     from scratchlm.datasets.tokenizer_building import write_tokenizer
     from scratchlm.datasets.tokenizers import load_tokenizer
     from scratchlm.models.gpt import GPT, GPTConfig
@@ -116,11 +120,11 @@ def write_model(folder: Path) -> Path:
     request = reply_request(rubric.maximum)
     prompts = [rubric.fill({**entry, "response": entry["output"]}, request) for entry in read_json(SAMPLE)]
     tokenizer_folder.mkdir()
-    write_tokenizer(tokenizer_folder, "bpe", prompts, VOCAB_SIZE)
+    write_tokenizer(tokenizer_folder, tokenizer_kind, prompts, VOCAB_SIZE)
     tokenizer = load_tokenizer(tokenizer_folder)
     model = GPT(GPTConfig(vocab_size=tokenizer.vocab_size, dropout=0.0, **SHAPE))
     model.init_weights(seed=0)
-    teach(model.eval(), [*tokenizer.encode(f">{REPLY}"), tokenizer.eot_id])
+    teach(model.eval(), [*tokenizer.encode(f">{reply}"), tokenizer.eot_id], learning_rate=0.03)
     save_model(model, model_folder, tokenizer=tokenizer_folder, card="For a benchmark.", chat_template=CHAT_TEMPLATE)
     return model_folder
 
@@ -162,14 +166,34 @@ def delayed_server(delay: float) -> Iterator[str]:
 @contextmanager
 def transformers_server(folder: Path) -> Iterator[tuple[str, str]]:
     """Server 1, warmed up, and the name of its model."""
-    model, port = str(write_model(folder)), _free_port()
+    model, port = str(write_model(folder, "bpe", TEXT_REPLY)), _free_port()
     transformers = Path(sys.executable).with_name("transformers")
     command = [transformers, "serve", model, "--host", "127.0.0.1", "--port", str(port), *BATCHING.split()]
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "huggingface")}
     with running(command, port, folder / "log", **offline) as base_url:
-        for number in CONCURRENCIES:  # the server's first requests take longer than those after them
-            run(contestant("warm up", base_url, model, 2 * number, number))
+        warm_up(base_url, model)
         yield base_url, model
+
+
+@contextmanager
+def llama_server(folder: Path) -> Iterator[tuple[str, str]]:
+    """Server 3, warmed up, and the name of its model."""
+    from tests.interoperability import llama_cpp_package
+
+    llama_cpp_package.build("llama-server")
+    gguf, port = folder / "model.gguf", _free_port()
+    llama_cpp_package.convert(write_model(folder, "gpt2", JSON_REPLY), gguf)
+    command = [llama_cpp_package.SERVER, "--model", gguf, "--alias", "judge", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--parallel", str(SLOTS), "--ctx-size", str(SLOTS * SHAPE["context_length"])]
+    with running(command, port, folder / "log") as base_url:
+        warm_up(base_url, "judge")
+        yield base_url, "judge"
+
+
+def warm_up(base_url: str, model: str) -> None:
+    """Judge some answers: the server's first requests take longer than those after them."""
+    for number in CONCURRENCIES:
+        run(contestant("warm up", base_url, model, 2 * number, number))
 
 
 def _free_port() -> int:
@@ -201,6 +225,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--delay", type=float, default=0.05, help="seconds that server 2 takes for an answer")
     parser.add_argument("--growth", action="store_true")
+    parser.add_argument("--llama-server", action="store_true", help="server 3 too; minutes of compiling the first time")
     arguments = parser.parse_args()
     from benchmarks.limits import describe_machine  # imports torch, which is no part of the memory of a client
 
@@ -213,7 +238,11 @@ def main() -> None:
         print(race(base_url, "delay", arguments.answers, (1, 8, 64), arguments.rounds), end="\n\n")
     with tempfile.TemporaryDirectory() as folder, transformers_server(Path(folder)) as (base_url, model):
         print(f"transformers serve {BATCHING}, {arguments.answers} answers", end="\n\n")
-        print(race(base_url, model, arguments.answers, CONCURRENCIES, arguments.rounds))
+        print(race(base_url, model, arguments.answers, CONCURRENCIES, arguments.rounds), end="\n\n")
+    if arguments.llama_server:
+        with tempfile.TemporaryDirectory() as folder, llama_server(Path(folder)) as (base_url, model):
+            print(f"llama.cpp's server, --parallel {SLOTS}, {arguments.answers} answers", end="\n\n")
+            print(race(base_url, model, arguments.answers, CONCURRENCIES, arguments.rounds))
 
 
 if __name__ == "__main__":

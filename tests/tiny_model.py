@@ -15,6 +15,7 @@ from scratchlm.models.storage import save_model
 from tests.corpora import write_byte_tokenizer
 
 VOCAB_SIZE = 257
+LEARNING_RATE = 0.1  # for a model as narrow as that of tiny_gpt
 
 
 def tiny_gpt(context_length: int = 2_048) -> GPT:
@@ -40,13 +41,15 @@ def save_tiny_model(directory: Path, model: GPT | GPTClassifier | None = None, *
     return directory
 
 
-def teach(model: GPT, tokens: list[int]) -> GPT:
+def teach(model: GPT, tokens: list[int], learning_rate: float = LEARNING_RATE) -> GPT:
     """Train until each of `tokens`, all different, is followed by the next one, whatever stands before it."""
     assert len(set(tokens)) == len(tokens)
-    return teach_followers(model, {token: {follower: 1.0} for token, follower in pairwise(tokens)})
+    return teach_followers(model, {token: {follower: 1.0} for token, follower in pairwise(tokens)}, learning_rate)
 
 
-def teach_followers(model: GPT, followers: Mapping[int, Mapping[int, float]]) -> GPT:
+def teach_followers(
+    model: GPT, followers: Mapping[int, Mapping[int, float]], learning_rate: float = LEARNING_RATE
+) -> GPT:
     """Train until each token is followed by others with about these probabilities, whatever stands before it.
 
     Attention and positions are silenced: only the last token counts.
@@ -69,5 +72,5 @@ def teach_followers(model: GPT, followers: Mapping[int, Mapping[int, float]]) ->
         with torch.no_grad():
             for parameter, momentum, gradient in zip(parameters, momenta, gradients, strict=True):
                 if gradient is not None:
-                    parameter.sub_(momentum.mul_(0.9).add_(gradient), alpha=0.1)
+                    parameter.sub_(momentum.mul_(0.9).add_(gradient), alpha=learning_rate)
     raise AssertionError("the model did not learn its reply")
