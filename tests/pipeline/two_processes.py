@@ -1,9 +1,11 @@
 """The stage pretrain in two processes, and kill -9 for one of them."""
 
 import random
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -25,7 +27,12 @@ SETTINGS = {
     "save_every_steps": 2,
     "sample_prompts": ["a"],
 }
+LONGER = {"steps": 400, "eval_every_steps": 100, "save_every_steps": 100}
+LONG_SAMPLES = {"steps": 20, "save_every_steps": 10, "sample_prompts": ["a"] * 3_000}  # some seconds after step 20
+LONG_STEPS = {"steps": 4, "eval_every_steps": 4, "save_every_steps": 1, "batch_tokens": 2**17}  # of some seconds
 TOGETHER = {"SCRATCHLM_PROCESSES": "2", "OMP_NUM_THREADS": "1"}
+STAGE = ("-m", "pipeline.pretrain")
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *STAGE)
 
 
 def prepare(workspace: Workspace, **settings: object) -> None:
@@ -37,10 +44,12 @@ def prepare(workspace: Workspace, **settings: object) -> None:
     write_shards(workspace.path / "data/tokens", tokenizer, {"train": texts, "val": texts[:2]}, shard_tokens=4_000)
 
 
-def start_until_saved(workspace: Workspace, **environment: str) -> subprocess.Popen[str]:
+def start_until_saved(
+    workspace: Workspace, arguments: Sequence[str] = STAGE, **environment: str
+) -> subprocess.Popen[str]:
     """Start the stage, and wait until it has saved once more than before."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.pretrain"],
+        [sys.executable, *arguments],
         cwd=workspace.path,
         env=workspace.environment() | environment,
         stderr=subprocess.PIPE,
@@ -64,6 +73,25 @@ def kill_one(workspace: Workspace, draw: random.Random, **environment: str) -> t
         return None
     _, stderr = process.communicate(timeout=120)
     return process.returncode, stderr
+
+
+def interrupt(
+    workspace: Workspace, numbers: Sequence[signal.Signals], arguments: Sequence[str] = STAGE, pause: float = 0
+) -> tuple[int, str, float]:
+    """Start the stage in two processes and send it signals so long after a save, a moment apart.
+
+    Returns exit code, stderr, and the seconds until the end, at which all of its processes have ended.
+    """
+    process = start_until_saved(workspace, arguments, **TOGETHER)
+    time.sleep(pause)
+    ranks, start = psutil.Process(process.pid).children(), time.perf_counter()
+    for number in numbers:
+        process.send_signal(number)
+        time.sleep(0.05)
+    _, stderr = process.communicate(timeout=120)
+    seconds = time.perf_counter() - start
+    assert not any(rank.is_running() for rank in ranks)
+    return process.returncode, stderr, seconds
 
 
 def newest_step(project: Path) -> int:
