@@ -11,6 +11,7 @@ from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.lora import save_with_adapter
 from scratchlm.models.storage import load_gpt
 from scratchlm.params import read_params
+from scratchlm.processes import is_first_process
 from scratchlm.reporting.model_card import model_card, training_record
 from scratchlm.stages import matrix_item
 from scratchlm.training.continued_pretraining import ContinuedPretrainingConfig, continue_pretraining
@@ -31,7 +32,7 @@ def main() -> Mapping[str, float]:
     config = read_params("continue_pretraining", ContinuedPretrainingConfig)
     name = matrix_item("continue_pretraining.names", config.names)
     base, tokens = MODELS / config.base, DATA / config.tokens
-    shards = TokenShards(tokens)
+    shards = TokenShards(tokens, verify=is_first_process())
     lineage = {str(base): sha256_json(verify_manifest(base)), str(tokens): sha256_json(shards.manifest)}
     model, tokenizer = load_gpt(base, config.dropout, verify=False), load_tokenizer(base)
     if config.weights == "random":

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from scratchlm.artifacts import write_json, write_jsonl
-from scratchlm.checksums import sha256_directory, sha256_file, sha256_json, verify_manifest, write_sha256
+from scratchlm.checksums import sha256_json, verify_manifest, write_sha256
 from scratchlm.datasets.instructions import read_instructions
 from scratchlm.datasets.prompts import read_prompt
 from scratchlm.datasets.tokenizers import load_tokenizer
@@ -23,9 +23,9 @@ METRICS = Path("metrics/generate_responses.json")
 def main() -> None:
     config = read_params("generate_responses", ResponseConfig)
     directory = MODELS / config.model
-    verify_manifest(TEST.parent)
-    model, tokenizer, prompt = load_gpt(directory).to(pick_device()), load_tokenizer(directory), read_prompt(directory)
-    inputs = {"model": sha256_json(sha256_directory(directory)), "test": sha256_file(TEST)}
+    inputs = {"model": sha256_json(verify_manifest(directory)), "test": verify_manifest(TEST.parent)[TEST.name]}
+    model, tokenizer, prompt = load_gpt(directory, verify=False), load_tokenizer(directory), read_prompt(directory)
+    model.to(pick_device())
     with work_folder("generate_responses", {"params": config.model_dump(), **inputs}) as folder:
         responses, counts = respond(model, tokenizer, prompt, read_instructions(TEST), config, folder)
         write_jsonl(RESPONSES, responses)

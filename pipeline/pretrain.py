@@ -9,6 +9,7 @@ from scratchlm.datasets.shards import TokenShards
 from scratchlm.datasets.tokenizers import load_tokenizer
 from scratchlm.models.storage import save_model
 from scratchlm.params import read_params
+from scratchlm.processes import is_first_process
 from scratchlm.reporting.model_card import model_card
 from scratchlm.training.evaluation import evaluate_tokens
 from scratchlm.training.launch import run_parallel_stage
@@ -26,7 +27,7 @@ METRICS = Path("metrics/pretrain.json")
 def main() -> Mapping[str, float]:
     config = read_params("pretrain", PretrainingConfig)
     verify_manifest(TOKENIZER)
-    shards, tokenizer = TokenShards(TOKENS), load_tokenizer(TOKENIZER)
+    shards, tokenizer = TokenShards(TOKENS, verify=is_first_process()), load_tokenizer(TOKENIZER)
     shards.check_tokenizer(tokenizer, TOKENIZER)
     with work_folder("pretrain", {"params": config.model_dump(), "tokens": shards.manifest}) as folder:
         model, progress, speed = pretrain(config, shards, tokenizer, folder)

@@ -105,7 +105,7 @@ def verify_sha256(path: Path) -> None:
 def verify_file(path: Path, size: int, sha256: str | None) -> None:
     """Compare a file with its recorded size in bytes and sha256 (None: size alone); UserError says what differs."""
     if not path.is_file():
-        raise UserError(f"{path} is missing, though its manifest lists it; make the directory again.")
+        raise UserError(f"{path} is missing, though its manifest.json lists it; make the directory again.")
     if path.stat().st_size != size:
         raise UserError(
             f"{path} has {path.stat().st_size:,} bytes, its manifest says {size:,}; make the directory again."

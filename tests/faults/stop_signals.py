@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ def interrupt(phase: str, number: signal.Signals, twice: bool, project: Path) ->
     os.kill(process, number)
     if twice:
         time.sleep(0.05)
-        os.kill(process, number)  # a process that has ended stays until it is waited for
+        with suppress(ProcessLookupError):  # where the first one has ended it already
+            os.kill(process, number)
     return running.wait(), time.perf_counter() - start
 
 

@@ -1,7 +1,10 @@
 """One command for any number of processes, and what it makes is the same."""
 
+import os
 import random
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -12,12 +15,25 @@ from scratchlm.errors import UserError
 from scratchlm.stages import run_stage
 from scratchlm.training.launch import run_parallel_stage
 from scratchlm.training.pretraining import TokenTrainingConfig, check_division
-from scratchlm.training.ranks import is_lost_connection
+from scratchlm.training.ranks import is_lost_connection, stopping_with_others
+from scratchlm.training.signals import stop_on_signal
 from tests.conftest import Workspace
-from tests.pipeline.tiny_pretraining import TOGETHER, kill_one, newest_step, prepare
+from tests.pipeline.tiny_pretraining import (
+    LONG_SAMPLES,
+    LONG_STEPS,
+    LONGER,
+    STAGE,
+    TOGETHER,
+    TORCHRUN,
+    interrupt,
+    kill_one,
+    newest_step,
+    prepare,
+)
 from tests.tiny_model import greedy
 from tests.training.conftest import tiny_config
 
+SECONDS = 25  # from a signal to the end of a process on a busy machine; torch kills what hangs after 30 or more
 MODEL, METRICS = Path("data/models/pretrained"), Path("metrics/pretrain.json")
 
 
@@ -88,6 +104,18 @@ def test_only_a_lost_connection_is_taken_for_one():
     assert not is_lost_connection(RuntimeError("The size of tensor a (3) must match the size of tensor b (4)"))
 
 
+def test_a_process_that_went_away_after_a_signal_was_ended_by_a_second_one():
+    lost = RuntimeError("gloo/transport/tcp/pair.cc:547] Connection closed by peer")
+    with stop_on_signal() as stop:
+        with pytest.raises(RuntimeError), stopping_with_others(stop):
+            raise lost
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt), stopping_with_others(stop):
+            raise lost
+        with pytest.raises(RuntimeError, match="size of tensor"), stopping_with_others(stop):
+            raise RuntimeError("The size of tensor a (3) must match")
+
+
 @pytest.mark.slow
 def test_what_cannot_be_shared_is_one_line_of_all_processes(workspace: Workspace):
     prepare(workspace, micro_batch_size=8)
@@ -95,6 +123,19 @@ def test_what_cannot_be_shared_is_one_line_of_all_processes(workspace: Workspace
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith("pretrain: a step of 256 tokens is 1 micro-batches")
+
+
+@pytest.mark.slow
+def test_a_shard_that_the_first_process_finds_damaged_is_one_line_and_ends_those_that_wait_for_it(workspace: Workspace):
+    prepare(workspace)
+    shard = Path("data/tokens/train-00000.bin")
+    shard.write_bytes(bytes(shard.stat().st_size))
+    start = time.perf_counter()
+    done = workspace.run("pretrain", **TOGETHER)
+    assert time.perf_counter() - start < 30  # after which torch would kill what heard no signal
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith(f"pretrain: {shard} has sha256 ")
 
 
 @pytest.mark.slow
@@ -113,6 +154,47 @@ def test_a_killed_process_ends_the_others_and_the_rerun_ends_bit_identical(works
     assert workspace.run("pretrain", **TOGETHER).returncode == 0
     assert sha256_directory(MODEL) == undisturbed
     assert read_json(METRICS) == metrics
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [STAGE, TORCHRUN], ids=["python", "torchrun"])
+def test_a_signal_saves_in_all_processes_and_the_rerun_ends_bit_identical(workspace: Workspace, arguments: list[str]):
+    prepare(workspace, **LONGER)
+    assert workspace.run("pretrain", **TOGETHER).returncode == 0
+    undisturbed = sha256_directory(MODEL)
+    shutil.rmtree(".work")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        code, stderr, seconds = interrupt(workspace, [number], arguments)
+        assert code == (130 if arguments == STAGE else 1), stderr
+        assert newest_step(workspace.path) % LONGER["save_every_steps"] > 0
+        assert seconds < SECONDS
+        told = [line for line in stderr.splitlines() if line.startswith("pretrain: ")]
+        assert told == ["pretrain: interrupted; the next run goes on from here."], stderr
+        if arguments == STAGE:
+            assert all(line.startswith(("step ", "pretrain: ")) for line in stderr.splitlines()), stderr
+    assert workspace.run("pretrain", **TOGETHER).returncode == 0
+    assert sha256_directory(MODEL) == undisturbed
+
+
+@pytest.mark.slow
+def test_a_signal_while_one_process_writes_samples_ends_them_at_once(workspace: Workspace):
+    prepare(workspace, **LONG_SAMPLES)
+    code, stderr, seconds = interrupt(workspace, [signal.SIGTERM], pause=1.0)
+    assert (code, newest_step(workspace.path)) == (130, LONG_SAMPLES["steps"]), stderr
+    assert seconds < SECONDS
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_all_processes_at_once_and_the_rerun_ends_bit_identical(workspace: Workspace):
+    prepare(workspace, **LONG_STEPS)
+    assert workspace.run("pretrain", **TOGETHER).returncode == 0
+    undisturbed = sha256_directory(MODEL)
+    shutil.rmtree(".work")
+    code, stderr, seconds = interrupt(workspace, [signal.SIGTERM, signal.SIGTERM])
+    assert (code, newest_step(workspace.path)) == (130, 1), stderr
+    assert seconds < SECONDS
+    assert workspace.run("pretrain", **TOGETHER).returncode == 0
+    assert sha256_directory(MODEL) == undisturbed
 
 
 @pytest.mark.slow

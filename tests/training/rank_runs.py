@@ -23,6 +23,7 @@ from scratchlm.training.loop import train
 from scratchlm.training.losses import next_token_loss
 from scratchlm.training.parallel import Strategy
 from scratchlm.training.ranks import process_group, rank, world_size
+from scratchlm.training.signals import StopRequest
 from tests.training.conftest import LENGTH, STEPS, MemoryShards, tiny_config, tiny_model
 
 MICRO_STEPS = 4
@@ -47,11 +48,13 @@ def run(
     strategy: Strategy = "ddp",
     signal_in: int | None = None,
     infinite_in: int | None = None,
+    signal_in_evaluation_after: int | None = None,
     **changes: Any,
 ) -> None:
     """Train with dropout in FOLDER/NAME; each process writes what it recorded to NAME-RANK-of-COUNT.json.
 
-    In step `signal_in` the last process gets SIGTERM; in step `infinite_in` its loss is infinite.
+    In step `signal_in`, or in the evaluation after so many steps, the last process gets SIGTERM; in step `infinite_in`
+    its loss is infinite.
     """
     shards, config, model = MemoryShards(), tiny_config(eval_every_steps=1, **changes), tiny_model()
     batches, is_last = RecordedBatches(shards, config.seed), rank() == world_size() - 1
@@ -64,15 +67,19 @@ def run(
             os.kill(os.getpid(), signal.SIGTERM)
         return loss * torch.inf if batches.taken[-1][0] == infinite_in else loss
 
+    stop = StopRequest()
+
     def evaluate(model: GPT) -> dict[str, float]:
-        return evaluate_tokens(model, shards, "val", LENGTH)  # pyright: ignore[reportArgumentType]
+        if is_last and batches.taken and batches.taken[-1][0] + 1 == signal_in_evaluation_after:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return evaluate_tokens(model, shards, "val", LENGTH, stop=stop)  # pyright: ignore[reportArgumentType]
 
     def sample(model: GPT) -> list[dict[str, Any]]:
         return [{"text": str(int(model(torch.zeros(1, 1, dtype=torch.long)).argmax()))}]
 
     (folder / name).mkdir(exist_ok=True)
     try:
-        progress, _ = train(model, batches, loss_fn, evaluate, config, STEPS, folder / name, sample, strategy)
+        progress, _ = train(model, batches, loss_fn, evaluate, config, STEPS, folder / name, sample, strategy, stop)
         outcome = {"progress": asdict(progress)}
         if rank() == 0:
             save_weights(folder / f"{name}.safetensors", model)

@@ -24,6 +24,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 CHANGING = ("ddp", "fsdp")  # runs that go from one process to two and back
 ALONE_UNTIL, TOGETHER_UNTIL = 1, 3  # the steps in which they get a signal
+LEFT = 2  # after so many steps an evaluation is left because of one
 
 
 def torchrun(folder: Path, runs: list[dict[str, Any]]) -> None:
@@ -51,9 +52,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     together = [{"name": name, **settings} for name, settings in KINDS.items()]
     together += [{"name": f"{name}-changing", "strategy": name, "signal_in": TOGETHER_UNTIL} for name in CHANGING]
     together += [{"name": f"{name}-infinite", "strategy": name, "infinite_in": 2} for name in CHANGING]
+    together += [{"name": f"{name}-left", "strategy": name, "signal_in_evaluation_after": LEFT} for name in CHANGING]
     torchrun(folder, together)
     for name in CHANGING:
         run(folder, f"{name}-changing", name)  # pyright: ignore[reportArgumentType]
+        run(folder, f"{name}-left", name)  # pyright: ignore[reportArgumentType]
     return folder
 
 
@@ -92,6 +95,17 @@ def test_a_signal_to_one_process_stops_all_after_the_same_step(folder: Path, nam
         outcome = read_json(folder / f"{name}-changing-{rank}-of-2.json")
         assert outcome["error"] == "KeyboardInterrupt"
         assert {step for step, _, _ in outcome["taken"]} == set(range(ALONE_UNTIL + 1, TOGETHER_UNTIL + 1))
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_a_signal_to_one_process_ends_the_evaluation_of_all_and_the_next_run_begins_with_it(folder: Path, name: str):
+    for rank in (0, 1):
+        outcome = read_json(folder / f"{name}-left-{rank}-of-2.json")
+        assert outcome["error"] == "KeyboardInterrupt"
+        assert outcome["taken"][-1][0] + 1 == LEFT
+    resumed = read_json(folder / f"{name}-left-0-of-1.json")
+    assert resumed["taken"][0][0] == LEFT
+    assert_equal_rows(resumed["progress"], read_json(folder / f"{name}-alone-0-of-1.json")["progress"], 1e-5)
 
 
 @pytest.mark.parametrize("name", CHANGING)

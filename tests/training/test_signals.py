@@ -51,6 +51,18 @@ def test_an_interrupt_that_is_no_signal_goes_on_to_the_caller():
         assert not stop.received
 
 
+def test_what_may_not_be_broken_off_is_begun_after_a_signal_and_may_leave_by_itself():
+    def function() -> bool:
+        if stop.received:
+            raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGTERM)
+        return stop.received
+
+    with stop_on_signal() as stop:
+        assert stop.run(function, breaks_off=False)
+        assert stop.run(function, breaks_off=False) is None
+
+
 def test_the_second_signal_ends_the_process():
     code = (
         "import os, signal\nfrom scratchlm.training.signals import stop_on_signal\n"

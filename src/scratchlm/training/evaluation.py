@@ -15,18 +15,24 @@ from scratchlm.training.batches import Example, collate
 from scratchlm.training.cross_entropy import cross_entropy_sum
 from scratchlm.training.losses import language_model_loss
 from scratchlm.training.ranks import rank, sum_over_ranks, world_size
+from scratchlm.training.signals import StopRequest
 
 BATCH_TOKENS = 8_192
 
 
 @torch.no_grad()
 def evaluate_tokens(
-    model: GPT, shards: TokenShards, split: str, seq_len: int, max_tokens: int | None = None
+    model: GPT,
+    shards: TokenShards,
+    split: str,
+    seq_len: int,
+    max_tokens: int | None = None,
+    stop: StopRequest | None = None,
 ) -> dict[str, float]:
     """Loss in nats a token, perplexity and bits per byte over windows of `seq_len` tokens that tile the split.
 
     Every token but the first is predicted once; with `max_tokens`, evenly spaced whole windows are taken instead.
-    The processes of a training share the work.
+    The processes of a training share the work; if `stop` asks one of them, all raise KeyboardInterrupt together.
     Bits per byte = loss x tokens / (bytes x ln 2), with the bytes of text a token of the whole split.
     """
     device = next(model.parameters()).device
@@ -36,9 +42,11 @@ def evaluate_tokens(
         whole = starts[starts + seq_len < total]
         if len(whole):
             starts = whole[np.linspace(0, len(whole) - 1, max(1, max_tokens // seq_len)).astype(int)]
-    loss_sum, targets = 0.0, 0
+    stop, loss_sum, targets = stop or StopRequest(), 0.0, 0
     rows = max(1, BATCH_TOKENS // seq_len)
     for first in range(0, len(starts), rows)[rank() :: world_size()]:
+        if stop.received:
+            break
         windows = [
             shards.read(split, int(start), min(seq_len + 1, total - int(start))) for start in starts[first:][:rows]
         ]
@@ -47,7 +55,9 @@ def evaluate_tokens(
             logits = model(tokens[:, :-1])  # (B, T, V)
             loss_sum += cross_entropy_sum(logits.flatten(0, 1), tokens[:, 1:].flatten()).item()
             targets += tokens[:, 1:].numel()
-    loss_sum, targets = sum_over_ranks([loss_sum, targets])
+    loss_sum, targets, stopped = sum_over_ranks([loss_sum, targets, stop.received])
+    if stopped:
+        raise KeyboardInterrupt
     loss = loss_sum / targets
     bytes_per_token = shards.byte_count(split) / total
     return {

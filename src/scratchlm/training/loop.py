@@ -22,9 +22,9 @@ from scratchlm.training.device import compile_loss, keep_freed_memory, warn_if_s
 from scratchlm.training.disk_space import check_disk_space
 from scratchlm.training.optimizer import OptimizerConfig, build_optimizer, learning_rate, set_learning_rate
 from scratchlm.training.parallel import Strategy, parallelize, sync_gradients
-from scratchlm.training.ranks import gather_step, on_any_rank, rank, world_size
+from scratchlm.training.ranks import gather_step, on_any_rank, rank, stopping_with_others, world_size
 from scratchlm.training.sharded_state import unsharded
-from scratchlm.training.signals import stop_on_signal
+from scratchlm.training.signals import StopRequest, stop_on_signal
 from scratchlm.training.spikes import find_spike, remember_step
 from scratchlm.workspace import resumed_with_other_code
 
@@ -61,14 +61,16 @@ def train(
     folder: Path,
     sample: Callable[[ModelT], list[dict[str, Any]]] | None = None,
     strategy: Strategy = "ddp",
+    stop: StopRequest | None = None,
 ) -> tuple[Progress, dict[str, float]]:
     """Train in place for `steps` optimizer steps, resuming from `folder`; return what was recorded and the run's speed.
 
     `loss_fn` gives the sum of a micro-batch's losses; `evaluate` gives metrics with `val_loss` among them; what
     `sample` gives is kept with the step. One row is recorded at each evaluation, and the training ends early when
     `patience_evals` of them in a row are no better than the best before. A signal saves and raises KeyboardInterrupt:
-    it waits for the end of a step, but breaks an evaluation off, which the next run then makes first. A loss or
-    gradient that is not finite raises UserError before the step is applied.
+    it waits for the end of a step, but breaks an evaluation off, which the next run then makes first. Of several
+    processes none may leave it alone: their `evaluate` looks at `stop`. A loss or gradient that is not finite raises
+    UserError before the step is applied.
     """
     if rank() == 0:
         warn_if_slow(config.precision, next(model.parameters()).device)
@@ -81,12 +83,11 @@ def train(
     if rank() == 0:
         check_disk_space(folder, model, config.keep == "best")
     meter = SpeedMeter(progress.step, steps)
-    # What one of several processes leaves, the others would wait for.
-    with stop_on_signal(breaks_off=world_size() == 1) as stop, meter:
+    with stop_on_signal(stop) as stop, stopping_with_others(stop), meter:
         while (due := is_evaluation_due(progress, config, steps)) or not is_over(progress, steps):
             if due:
                 with parallel.whole() as whole:
-                    measured = stop.run(partial(measure, whole, evaluate, sample))
+                    measured = measure(whole, evaluate, sample, stop)
                     if measured is not None:
                         record_evaluation(progress, whole, *measured, config, steps, folder)
                         meter.report(progress.rows[-1])
@@ -208,10 +209,15 @@ def measure(
     model: ModelT,
     evaluate: Callable[[ModelT], dict[str, float]],
     sample: Callable[[ModelT], list[dict[str, Any]]] | None,
-) -> tuple[dict[str, float], list[dict[str, Any]]]:
-    """The validation metrics of a model, and samples of its text."""
+    stop: StopRequest,
+) -> tuple[dict[str, float], list[dict[str, Any]]] | None:
+    """The validation metrics of a model, and samples of its text; None if a signal broke them off."""
     model.eval()
-    return evaluate(model), sample(model) if sample and rank() == 0 else []
+    metrics = stop.run(partial(evaluate, model), breaks_off=world_size() == 1)
+    if metrics is None:
+        return None
+    samples = stop.run(partial(sample, model)) if sample and rank() == 0 else []
+    return None if samples is None else (metrics, samples)
 
 
 def record_evaluation(

@@ -23,6 +23,7 @@ from scratchlm.training.memory import check_memory
 from scratchlm.training.parallel import Strategy
 from scratchlm.training.ranks import process_group
 from scratchlm.training.samples import continue_prompts
+from scratchlm.training.signals import StopRequest
 
 
 class TokenTrainingConfig(TrainingConfig):
@@ -74,15 +75,18 @@ def train_on_tokens(
     """
     batches = TokenBatches(shards, seq_len, config.batch_tokens, config.micro_batch_size, config.seed)
     check_division(batches.micro_steps(0), config)
+    stop = StopRequest()
 
     def evaluate(model: GPT) -> dict[str, float]:
-        return evaluate_tokens(model, shards, "val", seq_len, config.eval_tokens)
+        return evaluate_tokens(model, shards, "val", seq_len, config.eval_tokens, stop)
 
     def sample(model: GPT) -> list[dict[str, Any]]:
         return continue_prompts(model, tokenizer, config.sample_prompts, config.sample)
 
     with process_group():
-        return train(model, batches, next_token_loss, evaluate, config, config.steps, folder, sample, config.strategy)
+        return train(
+            model, batches, next_token_loss, evaluate, config, config.steps, folder, sample, config.strategy, stop
+        )
 
 
 def check_division(micro_batches: int, config: TokenTrainingConfig) -> None:

@@ -1,6 +1,8 @@
 """The processes that train one model together, and what they tell each other; one process alone has nobody to ask."""
 
+import gc
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -11,6 +13,7 @@ import torch.distributed as dist
 from scratchlm.errors import UserError
 from scratchlm.processes import is_first_process, process_count
 from scratchlm.training.device import pick_device
+from scratchlm.training.signals import StopRequest, ended_by_signals
 
 BACKENDS = {"cuda": "nccl"}  # gloo for every other device
 PATIENCE = timedelta(hours=1)  # while the first process samples and saves; torchrun sees at once that one has ended
@@ -20,7 +23,8 @@ PATIENCE = timedelta(hours=1)  # while the first process samples and saves; torc
 def process_group() -> Iterator[None]:
     """Within the block the processes of a stage work together; after it only the first goes on, the others end here.
 
-    The first enters last: the others wait until it has read what the stage reads, and locked its work folder.
+    The first enters last: the others wait until it has read what the stage reads, and locked its work folder. A signal
+    ends one that waits: it has nothing to save yet.
     """
     if process_count() == 1:
         yield
@@ -28,7 +32,8 @@ def process_group() -> Iterator[None]:
     device = pick_device()
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group(BACKENDS.get(device.type, "gloo"), timeout=PATIENCE)
+    with ended_by_signals():
+        dist.init_process_group(BACKENDS.get(device.type, "gloo"), timeout=PATIENCE)
     try:
         barrier()
         yield
@@ -40,9 +45,33 @@ def process_group() -> Iterator[None]:
             "last checkpoint."
         ) from None
     finally:
-        dist.destroy_process_group()
+        _leave_group()
     if not is_first_process():
         sys.exit(0)
+
+
+def _leave_group() -> None:
+    """End the group, after DDP, whose end would be that of the group: that waits for threads while Python is locked,
+    and they may wait for that lock. DDP lives as long as the frames of an exception and what refers to itself.
+    """
+    error = sys.exception()
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
+    gc.collect()
+    dist.destroy_process_group()
+
+
+@contextmanager
+def stopping_with_others(stop: StopRequest) -> Iterator[None]:
+    """Within the block, another process that went away after a signal is an interrupt: a second one has ended it."""
+    try:
+        yield
+    except RuntimeError as error:
+        # Python handles a signal that came while it waited for the others only now, as it calls the function.
+        if is_lost_connection(error) and stop.received:
+            raise KeyboardInterrupt from None
+        raise
 
 
 def is_lost_connection(error: RuntimeError) -> bool:

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -14,21 +14,23 @@ ResultT = TypeVar("ResultT")
 class StopRequest:
     """Whether a signal asked this process to stop, and whether it then breaks off what it runs."""
 
-    def __init__(self, breaks_off: bool) -> None:
-        self.received = False
-        self._may_break_off, self._breaks_off = breaks_off, False
+    def __init__(self) -> None:
+        self.received = self._breaks_off = False
 
-    def run(self, function: Callable[[], ResultT]) -> ResultT | None:
-        """What a function without effects returns; None if it was broken off, or not begun, because of a signal."""
+    def run(self, function: Callable[[], ResultT], breaks_off: bool = True) -> ResultT | None:
+        """What a function without effects returns; None if it was broken off, or not begun, because of a signal.
+
+        One that must not be broken off at any place looks at `received` itself, and raises KeyboardInterrupt.
+        """
         result = None
         try:
-            self._breaks_off = self._may_break_off
-            if not (self.received and self._may_break_off):
+            self._breaks_off = breaks_off
+            if not (self.received and breaks_off):
                 result = function()
             self._breaks_off = False
         except KeyboardInterrupt:
             self._breaks_off = False
-            if not self.received:  # it came from the function itself: the loop would run it again without end
+            if breaks_off and not self.received:  # from the function itself: the loop would run it again without end
                 raise
         return result
 
@@ -43,12 +45,25 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_signal(breaks_off: bool = True) -> Iterator[StopRequest]:
+def stop_on_signal(request: StopRequest | None = None) -> Iterator[StopRequest]:
     """Within the block a first SIGTERM or SIGINT sets `received` and ends `run`; the second has its default effect."""
-    request = StopRequest(breaks_off)
-    previous = {number: signal.signal(number, request.receive) for number in SIGNALS}
-    try:
+    request = request or StopRequest()
+    with _handled_by(request.receive):
         yield request
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Within the block SIGTERM and SIGINT end the process, also where it waits outside of Python, which hears none."""
+    with _handled_by(signal.SIG_DFL):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Any) -> Iterator[None]:
+    previous = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for number, earlier in previous.items():
+            signal.signal(number, earlier)
