@@ -1,6 +1,9 @@
 """A short version of each part of the campaign that no other test has, and the table that it prints."""
 
+import os
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +11,10 @@ import pytest
 
 from tests.faults import campaign, two_at_once
 from tests.faults.campaign import Subject, run_subject
+from tests.faults.dvc_kills import outputs, start_anew
+from tests.faults.dvc_project import DvcProject
 from tests.faults.full_disk import limit_files
+from tests.faults.kills import newest_step
 from tests.faults.result import Result
 from tests.faults.writers import RESPONSES, TRAINING
 
@@ -36,6 +42,33 @@ def test_a_reader_beside_a_writer_gets_a_whole_model_or_a_line(tmp_path: Path):
 def test_a_training_beside_the_same_training_says_so_and_changes_nothing(tmp_path: Path):
     result = two_at_once.train_beside_training(1, tmp_path)
     assert not result.failed, result.row()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dvc_kills", "two_at_once", "full_disk", "ranks"])
+def test_what_needs_dvc_a_disk_of_its_own_or_two_processes_loses_nothing(name: str, tmp_path: Path):
+    for result in run_subject(SUBJECTS[name], 1, tmp_path / name, seed=0):
+        assert not result.failed, result.row()
+
+
+@pytest.mark.slow
+def test_an_experiment_in_another_folder_goes_on_after_a_kill_to_the_same_bytes(tmp_path: Path):
+    project = DvcProject(tmp_path / "project", steps=200)
+    killed = project.start("dvc", "exp", "run", "--temp")
+    while newest_step(project.path) < 20:
+        assert killed.poll() is None, killed.communicate()[0]
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    output = project.finish(project.start("dvc", "exp", "run", "--temp", "--name", "again"))
+    assert "step 20/200" not in output
+    assert "step 200/200" in output
+    project.finish(project.start("dvc", "exp", "apply", "again"))
+    resumed = outputs(project)
+    start_anew(project)
+    project.finish(project.start("dvc", "repro"))
+    assert resumed == {name: sha256 for name, sha256 in outputs(project).items() if name in resumed}
+    assert "data/models/pretrained/model.safetensors" in resumed
 
 
 def run(count: int, folder: Path, seed: int) -> Iterator[Result]:

@@ -8,9 +8,7 @@ from scratchlm.params import Schema
 class GPTShape(Schema):
     """What one chooses of a model: the vocabulary comes with the tokenizer."""
 
-    n_layer: int = Field(
-        gt=0, le=1_000
-    )  # of a file that somebody else wrote: each layer takes memory before its weights
+    n_layer: int = Field(gt=0, le=1_000)  # a layer takes memory before its weights do
     n_head: int = Field(gt=0)
     n_embd: int = Field(gt=0)
     context_length: int = Field(gt=0)
