@@ -41,6 +41,16 @@ def test_a_manifest_names_the_file_that_changed(tmp_path: Path, change: Callable
         verify_manifest(tmp_path)
 
 
+def test_the_manifest_of_another_directory_is_named_with_the_file_that_it_lists(tmp_path: Path):
+    for name in ("ours", "theirs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.bin").write_bytes(name.encode())
+        write_manifest(tmp_path / name)
+    (tmp_path / "theirs" / MANIFEST).replace(tmp_path / "ours" / MANIFEST)
+    with pytest.raises(UserError, match=r"theirs\.bin is missing, though its manifest\.json lists it"):
+        verify_manifest(tmp_path / "ours")
+
+
 def test_the_hash_of_a_json_value_ignores_the_order_of_keys():
     assert sha256_json({"a": 1, "b": 2}) == sha256_json(json.loads('{"b": 2, "a": 1}'))
 

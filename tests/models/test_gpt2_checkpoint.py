@@ -167,6 +167,7 @@ def test_tensors_that_leave_bytes_without_a_checksum_are_refused(
     ("key", "value", "message"),
     [
         ("n_layer", 12, "lacks the tensor model/h11/attn/c_attn/b"),
+        ("n_layer", 2**40, "n_layer: .*1000"),  # before the names of so many tensors are made
         ("n_layer", 10, "has the tensor model/h10/attn/c_attn/b"),
         ("n_ctx", 32, r"model/wpe has shape \(16, 8\), hparams.json asks for \(32, 8\)"),
         ("n_head", 3, "n_embd: .*multiple of n_head 3"),
