@@ -91,6 +91,7 @@ def read_peer(output: str, peer: Path, data: Path) -> Figures:
 def evaluate_peer(peer: Path, data: Path) -> float:
     """The loss of its last checkpoint over its whole validation text, in windows that tile it, as ours is."""
     sys.path.insert(0, str(peer))
+    sys.dont_write_bytecode = True  # the peer's folder stays as it is
     from model import GPT, GPTConfig  # pyright: ignore
 
     checkpoint = torch.load(data / "out/ckpt.pt", weights_only=True)
