@@ -13,7 +13,7 @@ import torch.distributed as dist
 from scratchlm.errors import UserError
 from scratchlm.processes import is_first_process, process_count
 from scratchlm.training.device import pick_device
-from scratchlm.training.signals import StopRequest, ended_by_signals
+from scratchlm.training.signals import StopRequest, ended_by_signals, stop_on_signal
 
 BACKENDS = {"cuda": "nccl"}  # gloo for every other device
 PATIENCE = timedelta(hours=1)  # while the first process samples and saves; torchrun sees at once that one has ended
@@ -55,11 +55,15 @@ def _leave_group() -> None:
     and they may wait for that lock. DDP lives as long as the frames of an exception and what refers to itself.
     """
     error = sys.exception()
-    while error:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__context__
-    gc.collect()
-    dist.destroy_process_group()
+    with stop_on_signal() as stop:  # an interrupt in what the collector calls would be lost, with a traceback
+        context = error
+        while context:
+            traceback.clear_frames(context.__traceback__)
+            context = context.__context__
+        gc.collect()
+        dist.destroy_process_group()
+    if stop.received and error is None:
+        raise KeyboardInterrupt
 
 
 @contextmanager
