@@ -1,11 +1,11 @@
-"""The records of files that a test writes in the place of a stage: their sha256 in a manifest, or beside them."""
+"""The sha256 of files that a test writes in the place of a stage, as the stage records them, and of whole folders."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from scratchlm.artifacts import read_json, write_csv, write_jsonl
-from scratchlm.checksums import MANIFEST, SEAL, write_manifest, write_sealed, write_sha256
+from scratchlm.checksums import MANIFEST, SEAL, sha256_file, write_manifest, write_sealed, write_sha256
 
 
 def renew_record(path: Path) -> None:
@@ -39,3 +39,9 @@ def list_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write a JSONL file and the manifest of its folder."""
     write_jsonl(path, rows)
     write_manifest(path.parent)
+
+
+def sha256_directory(directory: Path) -> dict[str, str]:
+    """The sha256 of every file of a directory by its relative name."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix(): sha256_file(path) for path in files}

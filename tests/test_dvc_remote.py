@@ -14,10 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scratchlm.checksums import sha256_directory
 from scratchlm.datasets.tokenizers import load_tokenizer
 from tests.conftest import ROOT
 from tests.corpora import write_byte_tokenizer, write_shards
+from tests.records import sha256_directory
 from tests.tiny_model import save_tiny_model
 
 BUCKET = "scratchlm"

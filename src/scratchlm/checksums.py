@@ -19,12 +19,6 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_directory(directory: Path) -> dict[str, str]:
-    """The sha256 of every file of a directory by its relative name: what determines a stage that reads it."""
-    files = sorted(path for path in directory.rglob("*") if path.is_file())
-    return {path.relative_to(directory).as_posix(): sha256_file(path) for path in files}
-
-
 def sha256_json(value: Any) -> str:
     """The sha256 of a JSON value, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from datatrove.executor import LocalPipelineExecutor
 
-from scratchlm.checksums import sha256_directory
 from scratchlm.datasets.datatrove_sharding import ShardFiles
 from scratchlm.datasets.sharding import shard_corpus
 from scratchlm.errors import UserError
 from scratchlm.workspace import joined_work_folder, work_folder
 from tests.corpora import DOCUMENT, file_hashes, write_corpus
+from tests.records import sha256_directory
 
 FILES = {f"{letter}.jsonl": [f"{letter}{number} " * 20 for number in range(20)] for letter in "abcdefg"}
 TASKS = 3

@@ -5,10 +5,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from scratchlm.checksums import sha256_directory
 from tests.conftest import Workspace
 from tests.faults.result import Result
 from tests.pipeline.tiny_pretraining import TOGETHER, kill_one, prepare
+from tests.records import sha256_directory
 
 MODEL = "data/models/pretrained"
 

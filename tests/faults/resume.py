@@ -10,10 +10,11 @@ from typing import Any
 
 import scratchlm.training.loop
 from scratchlm.artifacts import write_jsonl
-from scratchlm.checksums import sha256_directory, write_manifest
+from scratchlm.checksums import write_manifest
 from tests.faults.kills import newest_step, steps_run
 from tests.faults.result import Result
 from tests.faults.writers import LOG, PRETRAIN, Running, Writer, prepare_shards, results
+from tests.records import sha256_directory
 from tests.tiny_model import save_tiny_model, tiny_gpt
 
 MICRO_STEPS = 2  # of a step

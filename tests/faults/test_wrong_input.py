@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from scratchlm.checksums import sha256_directory
 from scratchlm.models.classifier import GPTClassifier
 from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer, write_corpus
 from tests.faults.cases import CASES, Case
 from tests.faults.edited_files import EDITED
+from tests.records import sha256_directory
 from tests.tiny_model import save_tiny_model, tiny_gpt
 
 SETTINGS = {

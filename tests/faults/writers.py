@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from scratchlm.artifacts import write_jsonl
-from scratchlm.checksums import sha256_directory, write_manifest
+from scratchlm.checksums import write_manifest
 from scratchlm.models.gpt2_checkpoint import copy_vocabulary, write_gpt2
 from scratchlm.stages import run_stage
 from tests.corpora import write_byte_tokenizer, write_corpus, write_shards
 from tests.faults.project import write_params
 from tests.forks import warm_context
+from tests.records import sha256_directory
 from tests.tiny_model import save_tiny_model, tiny_gpt
 
 STEPS = 12

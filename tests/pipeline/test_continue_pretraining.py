@@ -11,14 +11,14 @@ from safetensors.torch import load_file
 
 from pipeline.continue_pretraining import main
 from scratchlm.artifacts import read_json, read_jsonl
-from scratchlm.checksums import sha256_directory, verify_manifest
+from scratchlm.checksums import verify_manifest
 from scratchlm.datasets.entries import write_splits
 from scratchlm.errors import UserError
 from scratchlm.models.storage import load_gpt
 from scratchlm.reporting.model_card import read_lineage
 from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer, write_shards
-from tests.records import edit_sealed
+from tests.records import edit_sealed, sha256_directory
 from tests.tiny_model import save_tiny_model, tiny_gpt
 
 SETTINGS = {

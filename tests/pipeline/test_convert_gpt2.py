@@ -7,11 +7,12 @@ import pytest
 
 from pipeline.convert_gpt2 import main
 from scratchlm.artifacts import read_json, write_json
-from scratchlm.checksums import sha256_directory, verify_manifest, write_manifest
+from scratchlm.checksums import verify_manifest, write_manifest
 from scratchlm.errors import UserError
 from scratchlm.models.gpt2_checkpoint import write_gpt2
 from scratchlm.models.storage import load_gpt
 from tests.conftest import Workspace
+from tests.records import sha256_directory
 from tests.tiny_model import save_tiny_model
 
 DATA = "model.ckpt.data-00000-of-00001"

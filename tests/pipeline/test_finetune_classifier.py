@@ -7,12 +7,12 @@ import pytest
 from typer.testing import CliRunner
 
 from scratchlm.artifacts import read_json
-from scratchlm.checksums import sha256_directory
 from scratchlm.cli import cli
 from scratchlm.datasets.sms_spam import SPLITS, write_sms_spam
 from scratchlm.models.classifier import GPTClassifier
 from scratchlm.models.storage import load_model, read_class_names
 from tests.conftest import Workspace
+from tests.records import sha256_directory
 from tests.tiny_model import save_tiny_model, tiny_gpt
 
 

@@ -11,14 +11,14 @@ import torch
 from pipeline import generate_responses
 from pipeline.finetune_dpo import main
 from scratchlm.artifacts import read_json, read_jsonl
-from scratchlm.checksums import sha256_directory, verify_manifest
+from scratchlm.checksums import verify_manifest
 from scratchlm.datasets.entries import write_splits
 from scratchlm.datasets.prompts import TEMPLATES, read_prompt
 from scratchlm.errors import UserError
 from scratchlm.models.storage import load_gpt
 from scratchlm.reporting.model_card import read_lineage
 from tests.conftest import Workspace
-from tests.records import list_jsonl
+from tests.records import list_jsonl, sha256_directory
 from tests.tiny_model import save_tiny_model, tiny_gpt
 
 PAIRS = [{"instruction": f"Say {n}.", "input": "", "chosen": "ok", "rejected": "no way!"} for n in range(24)]

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from scratchlm.artifacts import read_json, read_jsonl
-from scratchlm.checksums import sha256_directory
 from scratchlm.models.storage import load_gpt
 from tests.conftest import Workspace
 from tests.pipeline.tiny_pretraining import newest_step, prepare, start_until_saved
-from tests.records import renew_record
+from tests.records import renew_record, sha256_directory
 
 STEPS = 120
 OUTPUTS = ("data/models/pretrained", "data/samples", "metrics/plots")

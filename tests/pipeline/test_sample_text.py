@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.sample_text import main
 from scratchlm.artifacts import read_json, read_jsonl
-from scratchlm.checksums import sha256_directory
 from tests.conftest import Workspace
+from tests.records import sha256_directory
 from tests.tiny_model import save_tiny_model
 
 

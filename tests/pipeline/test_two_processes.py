@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scratchlm.artifacts import read_json, read_jsonl
-from scratchlm.checksums import sha256_directory, verify_manifest
+from scratchlm.checksums import verify_manifest
 from scratchlm.errors import UserError
 from scratchlm.stages import run_stage
 from scratchlm.training.launch import run_parallel_stage
@@ -30,6 +30,7 @@ from tests.pipeline.tiny_pretraining import (
     newest_step,
     prepare,
 )
+from tests.records import sha256_directory
 from tests.tiny_model import greedy
 from tests.training.conftest import tiny_config
 

@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from scratchlm.checksums import sha256_directory
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT
 from scratchlm.training.batches import Batch, TokenBatches
@@ -20,6 +19,7 @@ from scratchlm.training.evaluation import evaluate_tokens
 from scratchlm.training.loop import take_step
 from scratchlm.training.losses import language_model_loss, next_token_loss
 from scratchlm.training.optimizer import build_optimizer
+from tests.records import sha256_directory
 from tests.training.conftest import LENGTH, STEPS, MemoryShards, Training, tiny_config, tiny_model
 
 
