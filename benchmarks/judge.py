@@ -37,7 +37,7 @@ LETTERS = "zyxwvutsrqponmlkjihgfedcba"  # no token twice in a reply: a model can
 TEXT_REPLY = f"{LETTERS}\nSCORE: 70"
 JSON_REPLY = f'{{"reason":"{LETTERS}","score":70}}'  # for a server that honours a JSON schema
 VOCAB_SIZE = 1_000
-SHAPE = {"n_layer": 6, "n_head": 8, "n_embd": 512, "context_length": 1_024}
+SHAPE, CONTEXT_LENGTH = (6, 8, 512), 1_024
 CHAT_TEMPLATE = "{% for message in messages %}{{ message.content }}\n{% endfor %}>"
 COLUMNS = {
     "seconds": "seconds",
@@ -75,7 +75,7 @@ def judge(base_url: str, model: str, answers: int, concurrency: int) -> None:
 
 
 def contestant(name: str, *arguments: object) -> Contestant:
-    """A process of its own that calls `judge` with these arguments."""
+    """A process of its own that calls `judge` with these options."""
     call = f"from benchmarks.judge import judge; judge(*{arguments!r})"
     return Contestant(name, [sys.executable, "-c", call], environment={"NO_PROXY": "127.0.0.1"})
 
@@ -107,7 +107,7 @@ def serve_delayed(port: int, delay: float) -> None:
     asyncio.run(serve())
 
 
-def write_model(folder: Path, tokenizer_kind: str, reply: str) -> Path:
+def write_model(folder: Path, tokenizer_kind: str, reply: str, shape: Sequence[int]) -> Path:
     """A model directory that replies the same to everything, with GPT-2's tokenizer or a BPE made for the prompts."""
     from scratchlm.datasets.tokenizer_building import write_tokenizer
     from scratchlm.datasets.tokenizers import load_tokenizer
@@ -122,7 +122,9 @@ def write_model(folder: Path, tokenizer_kind: str, reply: str) -> Path:
     tokenizer_folder.mkdir()
     write_tokenizer(tokenizer_folder, tokenizer_kind, prompts, VOCAB_SIZE)
     tokenizer = load_tokenizer(tokenizer_folder)
-    model = GPT(GPTConfig(vocab_size=tokenizer.vocab_size, dropout=0.0, **SHAPE))
+    n_layer, n_head, n_embd = shape
+    sizes = {"n_layer": n_layer, "n_head": n_head, "n_embd": n_embd, "context_length": CONTEXT_LENGTH}
+    model = GPT(GPTConfig(vocab_size=tokenizer.vocab_size, dropout=0.0, **sizes))
     model.init_weights(seed=0)
     teach(model.eval(), [*tokenizer.encode(f">{reply}"), tokenizer.eot_id], learning_rate=0.03)
     save_model(model, model_folder, tokenizer=tokenizer_folder, card="For a benchmark.", chat_template=CHAT_TEMPLATE)
@@ -164,9 +166,9 @@ def delayed_server(delay: float) -> Iterator[str]:
 
 
 @contextmanager
-def transformers_server(folder: Path) -> Iterator[tuple[str, str]]:
+def transformers_server(folder: Path, shape: Sequence[int]) -> Iterator[tuple[str, str]]:
     """Server 1, warmed up, and the name of its model."""
-    model, port = str(write_model(folder, "bpe", TEXT_REPLY)), _free_port()
+    model, port = str(write_model(folder, "bpe", TEXT_REPLY, shape)), _free_port()
     transformers = Path(sys.executable).with_name("transformers")
     command = [transformers, "serve", model, "--host", "127.0.0.1", "--port", str(port), *BATCHING.split()]
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "huggingface")}
@@ -176,15 +178,15 @@ def transformers_server(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def llama_server(folder: Path) -> Iterator[tuple[str, str]]:
+def llama_server(folder: Path, shape: Sequence[int]) -> Iterator[tuple[str, str]]:
     """Server 3, warmed up, and the name of its model."""
     from tests.interoperability import llama_cpp_package
 
     llama_cpp_package.build("llama-server")
     gguf, port = folder / "model.gguf", _free_port()
-    llama_cpp_package.convert(write_model(folder, "gpt2", JSON_REPLY), gguf)
+    llama_cpp_package.convert(write_model(folder, "gpt2", JSON_REPLY, shape), gguf)
     command = [llama_cpp_package.SERVER, "--model", gguf, "--alias", "judge", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--parallel", str(SLOTS), "--ctx-size", str(SLOTS * SHAPE["context_length"])]
+    command += ["--port", str(port), "--parallel", str(SLOTS), "--ctx-size", str(SLOTS * CONTEXT_LENGTH)]
     with running(command, port, folder / "log") as base_url:
         warm_up(base_url, "judge")
         yield base_url, "judge"
@@ -224,25 +226,26 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=110)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--delay", type=float, default=0.05, help="seconds that server 2 takes for an answer")
+    parser.add_argument("--shape", type=int, nargs=3, default=SHAPE, help="of the judge: layers, heads, columns")
     parser.add_argument("--growth", action="store_true")
     parser.add_argument("--llama-server", action="store_true", help="server 3 too; minutes of compiling the first time")
-    arguments = parser.parse_args()
+    options = parser.parse_args()
     from benchmarks.limits import describe_machine  # imports torch, which is no part of the memory of a client
 
     print(describe_machine(), end="\n\n")
-    with delayed_server(arguments.delay) as base_url:
-        if arguments.growth:
-            print(growth(base_url, arguments.answers))
+    with delayed_server(options.delay) as base_url:
+        if options.growth:
+            print(growth(base_url, options.answers))
             return
-        print(f"A server that answers after {arguments.delay:g} s, {arguments.answers} answers", end="\n\n")
-        print(race(base_url, "delay", arguments.answers, (1, 8, 64), arguments.rounds), end="\n\n")
-    with tempfile.TemporaryDirectory() as folder, transformers_server(Path(folder)) as (base_url, model):
-        print(f"transformers serve {BATCHING}, {arguments.answers} answers", end="\n\n")
-        print(race(base_url, model, arguments.answers, CONCURRENCIES, arguments.rounds), end="\n\n")
-    if arguments.llama_server:
-        with tempfile.TemporaryDirectory() as folder, llama_server(Path(folder)) as (base_url, model):
-            print(f"llama.cpp's server, --parallel {SLOTS}, {arguments.answers} answers", end="\n\n")
-            print(race(base_url, model, arguments.answers, CONCURRENCIES, arguments.rounds))
+        print(f"A server that answers after {options.delay:g} s, {options.answers} answers", end="\n\n")
+        print(race(base_url, "delay", options.answers, (1, 8, 64), options.rounds), end="\n\n")
+    with tempfile.TemporaryDirectory() as folder, transformers_server(Path(folder), options.shape) as (base_url, model):
+        print(f"transformers serve {BATCHING}, {options.answers} answers", end="\n\n")
+        print(race(base_url, model, options.answers, CONCURRENCIES, options.rounds), end="\n\n")
+    if options.llama_server:
+        with tempfile.TemporaryDirectory() as folder, llama_server(Path(folder), options.shape) as (base_url, model):
+            print(f"llama.cpp's server, --parallel {SLOTS}, {options.answers} answers", end="\n\n")
+            print(race(base_url, model, options.answers, CONCURRENCIES, options.rounds))
 
 
 if __name__ == "__main__":

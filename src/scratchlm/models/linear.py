@@ -1,10 +1,10 @@
-"""The affine map of every layer, in float32 on a CPU through oneDNN.
+"""The affine map of every layer, in float32 on a CPU that is not Intel's through oneDNN.
 
-PyTorch computes float32 products with MKL, which reaches half of what an AMD processor with AVX-512 can do. oneDNN adds
-the terms of a sum in one row where MKL adds parts of it: 768 random terms round half as far again from float64, 3,072
-twice as far. So without gradients (evaluation, texts, frozen blocks) the sum is made of parts too, and its rounding is
-that of other tools. Of a weight (out, in), as the output layer's, parts would have to be copied: there the product is
-PyTorch's own.
+PyTorch computes float32 products with MKL, which reaches half of what an AMD processor with AVX-512 can do, and all that
+one of Intel's can: there every product is PyTorch's own. oneDNN adds the terms of a sum in one row where MKL adds parts
+of it: 768 random terms round half as far again from float64, 3,072 twice as far. So without gradients (evaluation,
+texts, frozen blocks) the sum is made of parts too, and its rounding is that of other tools. Of a weight (out, in), as
+the output layer's, parts would have to be copied: there the product is PyTorch's own.
 """
 
 from typing import Any
@@ -13,7 +13,8 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-HAS_ONEDNN = torch.backends.mkldnn.is_available()  # in this build of PyTorch
+IS_INTEL = torch.cpu.get_capabilities().get("cpu_name", "").startswith("Intel")
+PREFERS_ONEDNN = torch.backends.mkldnn.is_available() and not IS_INTEL
 PART = 192  # terms that are added in one row without gradients: as exact as MKL, and hardly slower than one sum
 GPU_MULTIPLE = 128
 MIN_MULTIPLICATIONS = 2**21  # of a product: below, as for a few tokens of a small model, MKL begins sooner
@@ -48,7 +49,7 @@ def _takes_onednn(x: torch.Tensor, weight: torch.Tensor) -> bool:
         x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and x.numel() * weight.shape[0] >= MIN_MULTIPLICATIONS
-        and HAS_ONEDNN
+        and PREFERS_ONEDNN
         and not torch.is_autocast_enabled("cpu")
     )
 
