@@ -5,10 +5,29 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.faults.hostile_formats import FORMATS, Format
+from tests.faults.hostile_formats.archives import ZIP
+from tests.faults.hostile_formats.checkpoints import TENSORFLOW_DATA, TENSORFLOW_INDEX
+from tests.faults.hostile_formats.format import Format
+from tests.faults.hostile_formats.json_files import JSON
+from tests.faults.hostile_formats.params_yaml import PARAMS_YAML
+from tests.faults.hostile_formats.safetensors_files import SAFETENSORS
+from tests.faults.hostile_formats.tables import PARQUET, TEXT_TABLES
+from tests.faults.hostile_formats.tokenizer_files import TOKENIZER, VOCABULARY
 from tests.faults.result import Result
 from tests.faults.sandbox import call_in_children
 
+FORMATS = (
+    ZIP,
+    TENSORFLOW_INDEX,
+    TENSORFLOW_DATA,
+    SAFETENSORS,
+    TOKENIZER,
+    VOCABULARY,
+    JSON,
+    TEXT_TABLES,
+    PARQUET,
+    PARAMS_YAML,
+)
 LONGEST_LINE = 2_000
 
 

@@ -1,5 +1,6 @@
 """What becomes of a file on its way: bits, lengths, ends and pieces of it change, by a random generator."""
 
+import json
 import random
 import struct
 from collections.abc import Callable, Sequence
@@ -70,6 +71,18 @@ def random_bytes(content: bytes, rng: random.Random) -> bytes:
     """Noise in the place of a piece."""
     start = rng.randrange(len(content) + 1)
     return content[:start] + rng.randbytes(rng.choice([1, 8, 100])) + content[start + 8 :]
+
+
+def swap_values(content: bytes, rng: random.Random) -> bytes:
+    """Give an entry of a JSON object another value, or another key."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return content
+    if isinstance(value, dict) and value:
+        key = rng.choice(list(value))
+        value[key] = rng.choice([0, -1, 2**40, 1.5, "0", None, [], {}, True, value[rng.choice(list(value))]])
+    return json.dumps(value).encode()
 
 
 MUTATIONS: tuple[Mutation, ...] = (

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.hostile import try_format
-from tests.faults.hostile_formats import FORMATS, Format
+from tests.faults.hostile import FORMATS, try_format
+from tests.faults.hostile_formats.format import Format
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)

@@ -11,11 +11,20 @@ import pytest
 from scratchlm.models.classifier import GPTClassifier
 from tests.conftest import Workspace
 from tests.corpora import write_byte_tokenizer, write_corpus
-from tests.faults.cases import CASES, Case
-from tests.faults.edited_files import EDITED
+from tests.faults.wrong_input.case import Case
+from tests.faults.wrong_input.corpus import CORPUS
+from tests.faults.wrong_input.edited_files import EDITED
+from tests.faults.wrong_input.finetuning import FINETUNING
+from tests.faults.wrong_input.judging import JUDGING
+from tests.faults.wrong_input.models import MODELS
+from tests.faults.wrong_input.parameters import PARAMETERS
+from tests.faults.wrong_input.pretraining import PRETRAINING
+from tests.faults.wrong_input.raw_data import RAW_DATA
+from tests.faults.wrong_input.sources import SOURCES
 from tests.records import sha256_directory
 from tests.tiny_model import save_tiny_model, tiny_gpt
 
+CASES = [*PARAMETERS, *SOURCES, *RAW_DATA, *CORPUS, *PRETRAINING, *FINETUNING, *MODELS, *JUDGING, *EDITED]
 SETTINGS = {
     "shard_corpus.val_fraction": 0.3,
     "pretrain.n_layer": 1,
@@ -69,7 +78,7 @@ def files_of(folder: Path) -> dict[str, str]:
     return {name: sha256 for name, sha256 in sha256_directory(folder).items() if not name.startswith(".work/")}
 
 
-@pytest.mark.parametrize("case", CASES + EDITED, ids=lambda case: case.wrong)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.wrong)
 def test_what_is_wrong_is_one_line_and_changes_nothing(project: Workspace, case: Case):
     case.change(project)
     before = files_of(project.path)

@@ -175,7 +175,7 @@ JUDGED_ITEMS = [
     if row["id"] != 5  # the unparsed one
 ]
 
-REPLIES = [
+REPLIES: list[dict[str, Any]] = [
     {
         "id": row["id"],
         "sample": sample,

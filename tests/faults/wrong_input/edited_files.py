@@ -1,11 +1,11 @@
-"""More wrong inputs: files that somebody edited between two stages, and parameters that only together are wrong."""
+"""Files that somebody edited between two stages, and parameters that only together are wrong."""
 
 from typing import Any
 
 from scratchlm.checksums import write_sealed, write_sha256
 from scratchlm.datasets.shards import FORMAT
-from tests.faults.cases import ENTRIES, SMS, Case
 from tests.faults.changes import Change, all_of, corpus, put, remove, write, write_answers
+from tests.faults.wrong_input.case import ENTRIES, SMS, Case
 from tests.records import record_jsonl
 
 ANSWER = {"id": 0, "instruction": "Say hi.", "input": "", "output": "Hi.", "response": "Hi."}
