@@ -13,7 +13,6 @@ from scratchlm.artifacts import read_json, read_jsonl
 from scratchlm.checksums import verify_manifest
 from scratchlm.errors import UserError
 from scratchlm.stages import run_stage
-from scratchlm.training.launch import run_parallel_stage
 from scratchlm.training.pretraining import TokenTrainingConfig, check_division
 from scratchlm.training.ranks import is_lost_connection, stopping_with_others
 from scratchlm.training.signals import stop_on_signal
@@ -90,13 +89,6 @@ def test_muon_in_shards_is_refused():
 def test_other_stages_run_in_one_process():
     with pytest.raises(SystemExit, match="finetune_classifier: this stage runs in one process"):
         run_stage("finetune_classifier", lambda: None)
-
-
-@pytest.mark.parametrize("count", ["0", "two", "-1"])
-def test_a_number_of_processes_that_is_none_is_one_line(count: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("SCRATCHLM_PROCESSES", count)
-    with pytest.raises(SystemExit, match=f"pretrain: SCRATCHLM_PROCESSES is '{count}'; set it to the number"):
-        run_parallel_stage("pretrain", lambda: None)
 
 
 def test_only_a_lost_connection_is_taken_for_one():

@@ -1,4 +1,4 @@
-"""DPO: its loss by hand and as TRL has it, pairs in batches, a reference computed once, a model that prefers."""
+"""DPO: its loss by hand and as TRL has it, a reference computed once, a model that prefers."""
 
 import math
 from pathlib import Path
@@ -13,10 +13,10 @@ from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 from scratchlm.datasets.prompts import alpaca, encode_prompt
 from scratchlm.errors import UserError
 from scratchlm.models.lora import LoRAConfig
-from scratchlm.training.batches import IGNORED, Batch, Example
+from scratchlm.training.batches import IGNORED, Batch
 from scratchlm.training.loop import accumulate_gradients
 from scratchlm.training.losses import language_model_loss, preference_loss, response_log_probabilities
-from scratchlm.training.preference_batches import Pair, PairBatches, collate_pairs
+from scratchlm.training.preference_batches import collate_pairs
 from scratchlm.training.preference_tuning import PreferenceConfig, PreferenceTuning
 from tests.tiny_model import greedy, save_tiny_model, tiny_gpt
 from tests.training.conftest import ByteTokenizer, byte_model, tiny_config
@@ -202,31 +202,6 @@ def test_a_resumed_training_reads_the_reference_that_was_kept_and_ends_with_the_
     assert set(asked) == {"val"}, "evaluations, and no reference a second time"
     again = resumed.model.state_dict()
     assert all(torch.equal(tensor, again[name]) for name, tensor in whole.model.state_dict().items())
-
-
-def test_the_batches_of_an_epoch_hold_every_pair_once_chosen_above_rejected():
-    pairs = [
-        Pair(
-            Example([n, n], [IGNORED, n]),
-            Example([n] * (3 + n % 5), [IGNORED] * (2 + n % 5) + [n]),
-            (float(n), -float(n)),
-        )
-        for n in range(1, 12)
-    ]
-    batches = PairBatches(pairs, batch_size=4, micro_batch_size=3, seed=0, pad_id=0)
-    seen = []
-    for step in range(batches.steps_per_epoch):
-        count = 0
-        for micro_step in range(batches.micro_steps(step)):
-            batch = batches.micro_batch(step, micro_step)
-            chosen, rejected = batch.tokens[:, 0].chunk(2)
-            assert batch.reference is not None
-            assert torch.equal(chosen, rejected)
-            assert torch.equal(batch.reference, torch.cat([chosen, -rejected]).float())
-            seen += chosen.tolist()
-            count += len(chosen)
-        assert batches.target_count(step) == count
-    assert sorted(seen) == list(range(1, 12))
 
 
 def test_pairs_that_do_not_fit_are_left_out_and_counted():
