@@ -262,3 +262,14 @@ def test_a_reader_that_leaves_early_is_no_error(models: Path):
     done = run_script("classify", "classifier", "hello", folder=models, stdout=writer)
     os.close(writer)
     assert done.stderr == ""
+
+
+def test_a_closed_stdin_is_one_line_and_a_closed_stdout_none(models: Path):
+    def run(arguments: str) -> subprocess.CompletedProcess[str]:
+        command = f"'{sys.executable}' -c 'from scratchlm.cli import app; app()' {arguments}"
+        return subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+    reads = run(f"classify {models / 'classifier'} <&-")
+    assert (reads.returncode, reads.stderr) == (1, "scratchlm: stdin is closed; pipe a text into it.\n")
+    writes = run(f"show {models / 'talker'} >&-")
+    assert (writes.returncode, writes.stderr) == (0, "")

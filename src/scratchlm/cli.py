@@ -33,6 +33,8 @@ def app() -> None:
 
 def _flush_stdout() -> None:
     """Write what stdout still holds: a disk that is full must be noticed here, not while the interpreter ends."""
+    if sys.stdout is None:  # `>&-` closed it
+        return
     try:
         sys.stdout.flush()
     except OSError as error:
