@@ -155,6 +155,10 @@ WRONG = {
     ),
     "a share above 1": (["generate", "talker", "x", "--top-p", "1.5"], "--top-p is 1.5, but it should be less than or"),
     "no number": (["generate", "talker", "x", "--temperature", "nan"], "--temperature is nan"),
+    "a seed of more than 64 bits": (
+        ["generate", "talker", "x", "--seed", str(2**64)],
+        "--seed is 18446744073709551616",
+    ),
     "an empty stop string": (["chat", "talker", "--stop", ""], "--stop is empty"),
     "an empty prompt": (["generate", "talker", ""], "empty"),
 }
@@ -262,3 +266,21 @@ def test_a_reader_that_leaves_early_is_no_error(models: Path):
     done = run_script("classify", "classifier", "hello", folder=models, stdout=writer)
     os.close(writer)
     assert done.stderr == ""
+
+
+def test_a_closed_stdin_is_one_line_and_a_closed_stdout_none(models: Path):
+    def run(arguments: str) -> subprocess.CompletedProcess[str]:
+        command = f"'{sys.executable}' -c 'from scratchlm.cli import app; app()' {arguments}"
+        return subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+    reads = run(f"classify {models / 'classifier'} <&-")
+    assert (reads.returncode, reads.stderr) == (1, "scratchlm: stdin is closed; pipe a text into it.\n")
+    writes = run(f"show {models / 'talker'} >&-")
+    assert (writes.returncode, writes.stderr) == (0, "")
+
+
+def test_what_the_encoding_of_stdout_lacks_is_escaped(models: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    done = run_script("generate", "babbler", "\u65e5", "--max-new-tokens", "1", folder=models)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(r"\u65e5")

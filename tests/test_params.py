@@ -19,6 +19,7 @@ class Section(Schema):
     rate: float
     shape: Shape
     names: list[str] = Field(default=["a"], min_length=1)
+    shapes: list[Shape | str] = Field(default=[])
 
 
 NUMBERS = [
@@ -64,8 +65,8 @@ def test_a_valid_section_becomes_a_frozen_object(tmp_path: Path):
 
 WRONG = {
     "unknown key": (
-        "{rate: 1.0, shapes: {}, shape: {n_layer: 1}}",
-        r"stage\.shapes is no parameter; did you mean shape",
+        "{rate: 1.0, nams: {}, shape: {n_layer: 1}}",
+        r"stage\.nams is no parameter; did you mean names",
     ),
     "ill-typed": ("{rate: fast, shape: {n_layer: 1}}", r"stage\.rate is 'fast', but it should be a valid number"),
     "text for a number": ("{rate: '1', shape: {n_layer: 1}}", r"stage\.rate is '1'"),
@@ -75,6 +76,16 @@ WRONG = {
     ),
     "list too short": ("{rate: 1.0, shape: {n_layer: 1}, names: []}", r"names is \[\], but it should have at least 1"),
     "missing": ("{rate: 1.0}", r"stage\.shape is missing"),
+    "no mapping": ("{rate: 1.0, shape: 2}", r"stage\.shape is 2, but it should be a valid mapping\.$"),
+    "within one of several forms": (
+        "{rate: 1.0, shape: {n_layer: 1}, shapes: [round, {n_layer: 0}]}",
+        r"stage\.shapes\.1\.n_layer is 0, but",
+    ),
+    "missing in one of several forms": (
+        "{rate: 1.0, shape: {n_layer: 1}, shapes: [{dropout: 0.0}]}",
+        r"stage\.shapes\.0\.n_layer is missing",
+    ),
+    "none of several forms": ("{rate: 1.0, shape: {n_layer: 1}, shapes: [5]}", r"stage\.shapes\.0 is 5, but it should"),
     "half a layer": ("{rate: 1.0, shape: {n_layer: 1.5}}", r"stage\.shape\.n_layer is 1\.5"),
 }
 
@@ -92,6 +103,13 @@ def test_a_wrong_value_is_one_line_with_key_value_and_limit(tmp_path: Path, text
 def test_a_broken_file_is_named(tmp_path: Path, text: str, message: str):
     with pytest.raises(UserError, match=message):
         read_params("stage", Section, write(tmp_path, text))
+
+
+def test_a_key_that_stands_twice_is_refused_where_it_stands(tmp_path: Path):
+    with pytest.raises(UserError, match=r"the key rate stands there twice .*line 3"):
+        read_yaml(write(tmp_path, 'stage:\n  rate: 1\n  "rate": 2\n'))
+    merged = write(tmp_path, "one: &one {a: 1, b: 2}\ntwo: &two {<<: *one, a: 3}\nthree: {<<: *two, b: 4}")
+    assert read_yaml(merged)["three"] == {"a": 3, "b": 4}
 
 
 def test_a_users_path_counts_from_the_dvc_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

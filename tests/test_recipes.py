@@ -74,3 +74,30 @@ def test_an_overlay_with_a_key_of_no_schema_is_refused(project: Path):
     write_text(project / "recipes/typo.yaml", "pretrain:\n  stepz: 1\n")
     with pytest.raises(UserError, match=r"recipes/typo\.yaml sets pretrain\.stepz"):
         recipe_text("typo")
+
+
+WRONG = {
+    "empty": ("", r"typo\.yaml holds no sections"),
+    "a list": ("- 1\n", r"typo\.yaml holds no sections"),
+    "no YAML": ("pretrain: [\n", r"typo\.yaml is no valid YAML: .*line 2"),
+    "a key twice": ("pretrain: {steps: 1}\npretrain: {steps: 2}\n", r"typo\.yaml is no valid YAML: .*line 2"),
+    "a number for a section": ("pretrain: 3\n", r"typo\.yaml sets pretrain to 3; it should be a mapping"),
+    "a number for a list": ("convert_gpt2: {names: 3}\n", r"sets convert_gpt2\.names to 3; it should be a list"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG.values(), ids=WRONG)
+def test_an_overlay_of_another_form_is_named(project: Path, text: str, message: str):
+    write_text(project / "recipes/typo.yaml", text)
+    with pytest.raises(UserError, match=message):
+        recipe_text("typo")
+
+
+@pytest.mark.parametrize("text", ["", "<<<<<<< HEAD\nschema: '2.0'\n=======\n"], ids=["empty", "conflict"])
+def test_a_lock_that_cannot_be_read_is_named_and_nothing_is_written(project: Path, text: str):
+    write_recipe("sample")
+    before = (project / "params.yaml").read_text()
+    write_text(project / "dvc.lock", text)
+    with pytest.raises(UserError, match=r"dvc\.lock (is no valid YAML|holds no sections).*from git again"):
+        write_recipe("large")
+    assert ((project / "params.yaml").read_text(), (project / "dvc.lock").read_text()) == (before, text)

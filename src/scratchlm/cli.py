@@ -1,5 +1,6 @@
 """The console script `scratchlm`: what is no stage of the pipeline."""
 
+import io
 import os
 import sys
 
@@ -24,6 +25,8 @@ for panel, commands in COMMANDS.items():
 
 def app() -> None:
     """Run the command line; an error of a user or of the file system is one line and exit code 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal in Latin-1 cannot write every text of a model
     with exit_on_error("scratchlm"):
         try:
             cli()
@@ -33,6 +36,8 @@ def app() -> None:
 
 def _flush_stdout() -> None:
     """Write what stdout still holds: a disk that is full must be noticed here, not while the interpreter ends."""
+    if sys.stdout is None:  # `>&-` closed it
+        return
     try:
         sys.stdout.flush()
     except OSError as error:

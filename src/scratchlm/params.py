@@ -4,6 +4,7 @@ import difflib
 import os
 import re
 import reprlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,8 +34,8 @@ SchemaT = TypeVar("SchemaT", bound=Schema)
 class _Loader(yaml.SafeLoader):
     """PyYAML with the number and boolean rules of YAML 1.2: `6e-4` is a number, `on` and `010` are not special.
 
-    Every error of a file is a YAMLError, and what takes PyYAML hours or all memory is one: deep brackets, which it
-    scans in quadratic time, and merges (`<<`) of merges.
+    A key that stands twice is refused, as DVC refuses it. Every error of a file is a YAMLError, and what takes PyYAML
+    hours or all memory is one: deep brackets, which it scans in quadratic time, and merges (`<<`) of merges.
     """
 
     depth = 0
@@ -46,6 +47,16 @@ class _Loader(yaml.SafeLoader):
             raise ComposerError(None, None, f"more than {MAX_DEPTH} levels stand in each other", mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
+        return node
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        names = set()
+        for key, _ in node.value:
+            name = (key.tag, key.value if isinstance(key, yaml.ScalarNode) else id(key))
+            if name in names:
+                raise ComposerError(None, None, f"the key {key.value} stands there twice", key.start_mark)
+            names.add(name)
         return node
 
     def flatten_mapping(self, node: Any) -> None:
@@ -111,12 +122,12 @@ def read_params(stage: str, schema: type[SchemaT], path: Path = PARAMS) -> Schem
     try:
         return schema.model_validate(sections[stage])
     except ValidationError as error:
-        raise UserError(f"{path}: {_explain(stage, schema, error)}") from None
+        raise UserError(f"{path}: {_explain(stage, schema, sections[stage], error)}") from None
 
 
-def _explain(stage: str, schema: type[Schema], error: ValidationError) -> str:
+def _explain(stage: str, schema: type[Schema], section: Any, error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
-    key = ".".join([stage, *(str(part) for part in first["loc"])])
+    key = ".".join([stage, *_written_keys(section, first)])
     if first["type"] == "extra_forbidden":
         fields = sorted(schema.model_fields) if len(first["loc"]) == 1 else []
         near = difflib.get_close_matches(str(first["loc"][-1]), fields, n=1)
@@ -124,7 +135,19 @@ def _explain(stage: str, schema: type[Schema], error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{key} is missing; see recipes/sample.yaml."
     message = re.sub("^(Value error,|Input|String|List) ", "", first["msg"])
+    message = re.sub("dictionary or instance of .*", "mapping", message)
     return f"{key} is {_BRIEF.repr(first['input'])}, but it {message}."
+
+
+def _written_keys(section: Any, error: Mapping[str, Any]) -> Iterator[str]:
+    """The keys on the way to an error, without the names of schemas that pydantic puts between them."""
+    *_, last = error["loc"] or [None]
+    for part in error["loc"]:
+        if isinstance(part, int) or (isinstance(section, dict) and part in section):
+            section = section[part]
+            yield str(part)
+        elif error["type"] == "missing" and part is last:
+            yield str(part)
 
 
 def project_root() -> Path:

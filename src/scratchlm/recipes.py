@@ -2,11 +2,12 @@
 
 import io
 import re
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from scratchlm.artifacts import write_text
@@ -33,9 +34,9 @@ def recipe_text(name: str) -> str:
     if name not in recipe_names():
         raise UserError(f"{name} is no recipe; there are {', '.join(recipe_names())}.")
     yaml = params_yaml()
-    params = yaml.load(recipes_folder() / f"{COMPLETE}.yaml")
+    params = _load(yaml, recipes_folder() / f"{COMPLETE}.yaml")
     if name != COMPLETE:
-        _overlay(params, yaml.load(recipes_folder() / f"{name}.yaml"), f"recipes/{name}.yaml", [])
+        _overlay(params, _load(yaml, recipes_folder() / f"{name}.yaml"), f"recipes/{name}.yaml", [])
     text = io.StringIO()
     yaml.dump(params, text)
     return text.getvalue()
@@ -44,10 +45,10 @@ def recipe_text(name: str) -> str:
 def write_recipe(name: str) -> None:
     """Write params.yaml of a recipe, and drop from dvc.lock the matrix stages that it no longer has."""
     text = recipe_text(name)
-    write_text(project_root() / "params.yaml", text)
     lock = project_root() / "dvc.lock"
-    if lock.exists():
+    if lock.exists():  # first, so that one that cannot be read leaves params.yaml as it is
         prune_lock(lock, params_yaml().load(text), matrix_lists(project_root() / "dvc.yaml"))
+    write_text(project_root() / "params.yaml", text)
 
 
 def matrix_lists(pipeline: Path) -> dict[str, list[str]]:
@@ -64,8 +65,8 @@ def prune_lock(lock: Path, params: Mapping[str, Any], lists: Mapping[str, Sequen
     """Remove entries `stage@item` whose item stands in none of the stage's `lists`."""
     yaml = YAML()  # whose form is that of DVC
     yaml.width = 4096
-    document = yaml.load(lock)
-    stale = [entry for entry in document["stages"] if not _is_listed(entry, params, lists)]
+    document = _load(yaml, lock)
+    stale = [entry for entry in document.get("stages") or {} if not _is_listed(entry, params, lists)]
     for entry in stale:
         del document["stages"][entry]
     if stale:
@@ -84,10 +85,24 @@ def _overlay(params: MutableMapping[str, Any], changes: MutableMapping[str, Any]
     for key, value in changes.items():
         if key not in params:
             raise UserError(f"{recipe} sets {'.'.join([*path, key])}, which recipes/{COMPLETE}.yaml does not have.")
+        for kind, name in ((MutableMapping, "mapping"), (MutableSequence, "list")):
+            if isinstance(params[key], kind) and not isinstance(value, kind):
+                raise UserError(f"{recipe} sets {'.'.join([*path, key])} to {value!r}; it should be a {name}.")
         if isinstance(value, MutableMapping) and isinstance(params[key], MutableMapping):
             _overlay(params[key], value, recipe, [*path, key])
         else:
             params[key] = value
+
+
+def _load(yaml: YAML, path: Path) -> MutableMapping[str, Any]:
+    """Read a YAML mapping; UserError if a file is none, such as one in which git left a conflict."""
+    try:
+        value = yaml.load(path)
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no valid YAML: {error}; correct it, or take it from git again.") from None
+    if not isinstance(value, MutableMapping):
+        raise UserError(f"{path} holds no sections; correct it, or take it from git again.")
+    return value
 
 
 class _Representer(RoundTripRepresenter):

@@ -81,6 +81,12 @@ def test_a_run_that_failed_keeps_the_files_that_it_had(
     assert len(file_server.requests) == 3 - arrived
 
 
+def test_a_path_keeps_the_characters_that_mean_something_in_a_url(project: Path):
+    names = ["a#1.txt", "b 50%20.txt", "what?.txt"]
+    fetch_corpus(config(*(own_file(project / name, name) for name in names)), project / "corpus")
+    assert [(project / "corpus" / name).read_text() for name in names] == names
+
+
 def test_a_file_that_waits_damaged_is_fetched_again(project: Path):
     source = own_file(project / "a.txt", "good")
     fetch_corpus(config(source), project / "corpus")

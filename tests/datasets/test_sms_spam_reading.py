@@ -122,7 +122,7 @@ def test_a_file_in_another_encoding_is_one_line_that_says_how_to_convert_it(
     tmp_path: Path, content: bytes, config: ReadConfig
 ):
     (tmp_path / "raw.tsv").write_bytes(content)
-    with pytest.raises(UserError, match=r"is not UTF-8.* `iconv -f LATIN1 -t UTF-8`"):
+    with pytest.raises(UserError, match=r"is not UTF-8.* `iconv -f LATIN1 -t UTF-8`, from UTF-16 with"):
         read_sms_spam(tmp_path / "raw.tsv", config)
 
 

@@ -70,5 +70,5 @@ def test_an_unknown_name_lists_those_there_are():
 
 
 def test_a_url_that_no_client_can_read_is_refused_with_the_params():
-    with pytest.raises(ValidationError, match="Invalid IPv6 URL"):
+    with pytest.raises(ValidationError, match="should be a URL or a path: Invalid IPv6 URL"):
         FileSource(url="http://[example.org/a.txt", sha256=SHA256)

@@ -126,6 +126,12 @@ def test_of_other_folders_the_files_are_listed_and_texts_begun(tmp_path: Path):
     ]
 
 
+def test_links_that_lead_nowhere_and_folders_named_as_tables_are_listed(tmp_path: Path):
+    (tmp_path / "a.csv").mkdir()
+    (tmp_path / "b.txt").symlink_to("nowhere")
+    assert text_of(tmp_path).split("\n") == ["a.csv/: a folder", "b.txt: 7 bytes"]
+
+
 def test_a_checkpoint_of_openai_is_listed_as_fetched(tmp_path: Path):
     (tmp_path / "checkpoint").write_bytes(b"model")
     write_manifest(tmp_path)
@@ -148,9 +154,13 @@ def test_no_samples_means_counts_alone(tokens: Path):
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
-    [("a.csv", b"", r"a\.csv is no readable CSV file"), ("a.jsonl", b"[1]\n", r"lines that are no JSON objects")],
+    [
+        ("a.csv", b"", r"a\.csv is no readable CSV file"),
+        ("a.jsonl", b"[1]\n", r"lines that are no JSON objects"),
+        ("manifest.json", b"[]", r"manifest\.json holds no object"),
+    ],
 )
-def test_a_table_that_is_none_is_refused(name: str, content: bytes, message: str, tmp_path: Path):
+def test_a_file_of_another_form_is_refused(name: str, content: bytes, message: str, tmp_path: Path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=message):
         text_of(tmp_path)

@@ -97,7 +97,7 @@ def chat(
             f"{model_dir} has no chat template, so it continues texts; use `scratchlm generate {model_dir} TEXT`."
         )
     conversation = Conversation(model, tokenizer, template, sampling, stop_strings)
-    in_terminal = sys.stdin.isatty()
+    in_terminal = sys.stdin is not None and sys.stdin.isatty()
     converse(conversation, typed_messages() if in_terminal else map(_without_line_break, _stdin_lines()), in_terminal)
 
 
@@ -172,7 +172,9 @@ def _read_stop_strings(stop: list[str] | None) -> list[str]:
 
 
 def _stdin_lines() -> Iterator[str]:
-    """The lines of stdin as they come; UserError if one is not UTF-8."""
+    """The lines of stdin as they come; UserError if one is not UTF-8, or stdin is closed."""
+    if sys.stdin is None:  # `<&-` closed it
+        raise UserError("stdin is closed; pipe a text into it.")
     for number, line in enumerate(sys.stdin.buffer, start=1):
         try:
             yield line.decode()

@@ -71,7 +71,7 @@ def _list_files(choice: FileSource | str, config: CorpusConfig) -> Iterator[tupl
             source = openwebtext_source(config.openwebtext_revision, index)
             yield f"openwebtext-{source.name}", source
     elif isinstance(choice, FileSource):
-        name = Path(unquote(urlsplit(choice.url).path)).name
+        name = Path(unquote(urlsplit(choice.url).path) if "://" in choice.url else choice.url).name
         if name == MANIFEST or not name.isprintable():
             raise UserError(
                 f"fetch_corpus.sources has {choice.url!r}, whose name {name!r} no file may have; rename it."

@@ -111,7 +111,8 @@ def _read_records(path: Path, config: ReadConfig) -> list[list[str]]:
         raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{path} is not UTF-8: {error}; convert it, from Latin-1 with `iconv -f LATIN1 -t UTF-8`."
+            f"{path} is not UTF-8: {error}; convert it, from Latin-1 with `iconv -f LATIN1 -t UTF-8`, from UTF-16 "
+            "with `iconv -f UTF-16 -t UTF-8`."
         ) from None
     separator = SEPARATORS[config.separator]
     if config.quoting == "csv":

@@ -29,7 +29,10 @@ class FileSource(Schema):
     @field_validator("url")
     @classmethod
     def _check_syntax(cls, url: str) -> str:
-        urlsplit(url)  # ValueError of a broken address
+        try:
+            urlsplit(url)
+        except ValueError as error:
+            raise ValueError(f"should be a URL or a path: {error}") from None
         return url
 
 

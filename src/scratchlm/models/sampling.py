@@ -20,7 +20,7 @@ class SamplingRules(Schema):
     top_k: int | None = Field(gt=0)
     top_p: float = Field(gt=0, le=1)
     repetition_penalty: float = Field(gt=0, allow_inf_nan=False)
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**63)  # torch takes 64 bits
 
 
 class SamplingConfig(SamplingRules):

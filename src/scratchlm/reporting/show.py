@@ -33,6 +33,8 @@ def show_folder(directory: Path, samples: int) -> Iterator[str]:
     if not directory.is_dir():
         raise UserError(f"{directory} is no folder; run `dvc repro` to make it, or name one such as data/tokens.")
     manifest = read_json(directory / MANIFEST) if (directory / MANIFEST).exists() else {}
+    if not isinstance(manifest, dict):
+        raise UserError(f"{directory / MANIFEST} holds no object; correct it, or make the folder again.")
     if "shards" in manifest:
         return _show_tokens(directory, samples)
     if (directory / "config.json").exists():
@@ -41,7 +43,7 @@ def show_folder(directory: Path, samples: int) -> Iterator[str]:
         return _show_corpus(directory, samples)
     if (directory / "tokenizer.json").exists():
         return _show_tokenizer(load_tokenizer(directory), samples)
-    tables = sorted(path for path in directory.iterdir() if path.suffix in {".csv", ".jsonl"})
+    tables = sorted(path for path in directory.iterdir() if path.suffix in {".csv", ".jsonl"} and path.is_file())
     if not tables:
         return _show_files(directory, samples)
     return (line for path in tables for line in _show_table(path, samples))
@@ -121,8 +123,8 @@ def _show_files(directory: Path, samples: int) -> Iterator[str]:
     if not paths:
         raise UserError(f"{directory} is empty; run `dvc repro` to fill it.")
     for path in paths:
-        yield f"{path.name}/: a folder" if path.is_dir() else f"{path.name}: {path.stat().st_size:,} bytes"
-    texts = [path for path in paths if path.suffix in TEXTS]
+        yield f"{path.name}/: a folder" if path.is_dir() else f"{path.name}: {path.lstat().st_size:,} bytes"
+    texts = [path for path in paths if path.suffix in TEXTS and path.is_file()]
     for index in _spread(len(texts), samples):
         with texts[index].open(encoding="utf-8", errors="replace") as file:
             yield f"beginning of {texts[index].name}:"

@@ -25,7 +25,7 @@ from scratchlm.training.loop import LoopConfig, TrainingConfig, train
 from scratchlm.training.losses import balanced_class_weights, classification_loss
 from scratchlm.training.memory import check_memory
 
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # torch takes 64 bits
 
 
 class ClassificationConfig(FinetuningConfig):

@@ -48,7 +48,7 @@ class LoopConfig(OptimizerConfig):
 class TrainingConfig(LoopConfig):
     """What one training needs: `seed` is that of its data order and its dropout."""
 
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**63)  # torch takes 64 bits
 
 
 def train(
