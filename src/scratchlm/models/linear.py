@@ -1,10 +1,10 @@
 """The affine map of every layer, in float32 on a CPU that is not Intel's through oneDNN.
 
-PyTorch computes float32 products with MKL, which reaches half of what an AMD processor with AVX-512 can do, and all that
-one of Intel's can: there every product is PyTorch's own. oneDNN adds the terms of a sum in one row where MKL adds parts
-of it: 768 random terms round half as far again from float64, 3,072 twice as far. So without gradients (evaluation,
-texts, frozen blocks) the sum is made of parts too, and its rounding is that of other tools. Of a weight (out, in), as
-the output layer's, parts would have to be copied: there the product is PyTorch's own.
+PyTorch computes float32 products with MKL, which reaches all that a processor of Intel's can do, where every product is
+PyTorch's own, and half of what one of AMD's with AVX-512 can. oneDNN adds the terms of a sum in one row where MKL adds
+parts of it: 768 random terms round half as far again from float64, 3,072 twice as far. So without gradients
+(evaluation, texts, frozen blocks) the sum is made of parts too, and its rounding is that of other tools. Of a weight
+(out, in), as the output layer's, parts would have to be copied: there the product is PyTorch's own.
 """
 
 from typing import Any
