@@ -21,6 +21,7 @@ from scratchlm.training.ranks import barrier, from_first_rank, rank
 from scratchlm.training.sharded_state import is_sharded, load_shards, save_shards
 
 KEPT = 2
+ASIDE = "damaged-"  # before the name of a checkpoint that does not verify
 NOTHING = -1  # the step of no checkpoint
 
 
@@ -163,7 +164,7 @@ def _checkpoints(folder: Path) -> list[Path]:
 
 def _set_aside(checkpoint: Path) -> None:
     """Take a checkpoint that does not verify out of the way: it is neither kept nor counted any more."""
-    aside = checkpoint.with_name(f"damaged-{checkpoint.name}")
+    aside = checkpoint.with_name(f"{ASIDE}{checkpoint.name}")
     shutil.rmtree(aside, ignore_errors=True)
     checkpoint.rename(aside)
 

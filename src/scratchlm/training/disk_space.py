@@ -5,14 +5,15 @@ from pathlib import Path
 from torch import nn
 
 from scratchlm.disk import require_space
-from scratchlm.training.checkpoint import KEPT
+from scratchlm.training.checkpoint import ASIDE, KEPT
 
 MOMENTS = 2  # of AdamW for each weight that trains; no optimizer here keeps more
 
 
 def check_disk_space(folder: Path, model: nn.Module, keep_best: bool) -> None:
     """UserError if checkpoints in `folder` and the model directory at the end do not fit on the disk of `folder`."""
-    there = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    kept = [path for path in folder.glob("*") if not path.name.startswith(ASIDE)]  # the others nothing replaces
+    there = sum(file.stat().st_size for path in kept for file in [path, *path.rglob("*")] if file.is_file())
     require_space(folder, needed_bytes(model, keep_best) - there, "this training, checkpoints and model,")
 
 
