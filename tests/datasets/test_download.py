@@ -5,10 +5,12 @@ import os
 import pty
 import random
 import re
+import signal
 import subprocess
 import sys
 import termios
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -237,6 +239,22 @@ def test_of_two_processes_that_want_one_file_the_second_waits_and_takes_it(
     assert target.read_bytes() == CONTENT
     assert len(file_server.requests) == 1
     assert sorted(messages) == ["", f"{url} is being fetched already; waiting for that to end\n"]
+
+
+def test_a_signal_that_does_not_wake_the_main_thread_is_heard_soon(
+    file_server: FileServer, url: str, target: Path, project: Path
+):
+    file_server.script = [Answer(cut=10_000, hold=True)]
+    # The signal goes to a thread that waits; as one that comes just before the loop waits, it interrupts no waiting.
+    preamble = "import signal, threading; threading.Thread(target=threading.Event().wait, daemon=True).start(); "
+    preamble += "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}); "
+    python, option, call = fetching(url, SHA256, target)
+    with subprocess.Popen([python, option, preamble + call], stderr=subprocess.DEVNULL) as process:
+        while 10_000 not in [file.stat().st_size for file in project.glob(".work/downloads/*")]:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) != 0
+    assert not target.exists()
 
 
 def test_a_terminal_shows_name_size_speed_and_time_left(file_server: FileServer, url: str, target: Path):

@@ -139,8 +139,12 @@ def test_weights_that_are_there_need_no_more_memory(monkeypatch: pytest.MonkeyPa
 
 def test_logits_of_an_evaluation_count_where_they_are_more():
     model = make_model("lm", "all", vocab_size=1_000)
-    few, many = (estimate_memory(model, 1, 8, "float32", evaluated_tokens=count).logits for count in (8, 8_192))
-    assert (few, many) == (3 * 8 * 1_000 * 4, 2 * 8_192 * 1_000 * 4)
+    for device_type, copies in (("cpu", 2), ("cuda", 3)):
+        few, many = (
+            estimate_memory(model, 1, 8, "float32", evaluated_tokens=count, device_type=device_type).logits
+            for count in (8, 8_192)
+        )
+        assert (few, many) == (copies * 8 * 1_000 * 4, 2 * 8_192 * 1_000 * 4)
 
 
 def write_files(folder: Path, files: dict[str, str]) -> None:

@@ -25,6 +25,7 @@ READ_RESIDUAL, READ_SAVED = 1, 1 + 2  # of a block that is read at one column: b
 DROPOUT_MASKS, DROPPED_SCORES = 2, 3  # with dropout, more of n_embd, and what attention keeps of heads x seq_len
 WORKING = 9  # numbers of n_embd that a block needs while it is computed, forward or back
 LOGITS, EVALUATED_LOGITS = 3, 2  # copies of the logits: with log-probabilities and gradient; without the gradient
+LOGITS_ON_CPU = 2  # there log-probabilities and gradient take the memory of the logits; a product may copy them once
 RUNTIME = 100_000_000  # bytes that the libraries take at the first step
 
 
@@ -57,6 +58,7 @@ def estimate_memory(
     evaluated_tokens: int = 0,
     features: int = 0,
     shards: int = 1,
+    device_type: str = "cpu",
 ) -> MemoryEstimate:
     """What a training of `model` needs, which may stand on the device `meta`: its shapes and what trains count.
 
@@ -76,7 +78,8 @@ def estimate_memory(
     blocks, last_block = len(trunk.h) - count_frozen_blocks(trunk), 0  # those that backward goes through
     if blocks and isinstance(model, GPTClassifier) and model.readout.position != "mean":
         blocks, last_block = blocks - 1, config.n_embd * (READ_RESIDUAL * FLOAT + READ_SAVED * width)
-    logits = 0 if isinstance(model, GPTClassifier) else max(LOGITS * tokens, EVALUATED_LOGITS * evaluated_tokens)
+    copies = LOGITS_ON_CPU if device_type == "cpu" else LOGITS
+    logits = 0 if isinstance(model, GPTClassifier) else max(copies * tokens, EVALUATED_LOGITS * evaluated_tokens)
     share = weights // shards if shards > 1 else 0
     return MemoryEstimate(
         weights=share * FLOAT + weights * (FLOAT if precision == "float32" else FLOAT + BFLOAT16),  # autocast's copy
@@ -106,7 +109,7 @@ def check_memory(
     micro-batch has so many `texts`.
     """
     rows = texts * micro_batch_size
-    estimate = estimate_memory(model, rows, seq_len, precision, evaluated_tokens, features, shards)
+    estimate = estimate_memory(model, rows, seq_len, precision, evaluated_tokens, features, shards, device.type)
     there = sum(tensor.numel() * FLOAT for tensor in model.parameters() if tensor.device.type == device.type)
     needed = estimate.total - there
     if needed > (free := free_memory(device)):
