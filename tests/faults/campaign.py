@@ -29,7 +29,7 @@ class Subject:
 
 SUBJECTS = (  # in the order of the table
     Subject("kills", 200, "tests.faults.kills"),
-    Subject("verdicts", 50, "tests.faults.verdicts"),
+    Subject("verdicts", 200, "tests.faults.verdicts"),
     Subject("ranks", 10, "tests.faults.ranks"),
     Subject("dvc_kills", 20, "tests.faults.dvc_kills"),
     Subject("resume", 200, "tests.faults.resume"),
