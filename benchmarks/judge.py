@@ -75,7 +75,7 @@ def judge(base_url: str, model: str, answers: int, concurrency: int) -> None:
 
 
 def contestant(name: str, *arguments: object) -> Contestant:
-    """A process of its own that calls `judge` with these options."""
+    """A process of its own that calls `judge` with these arguments."""
     call = f"from benchmarks.judge import judge; judge(*{arguments!r})"
     return Contestant(name, [sys.executable, "-c", call], environment={"NO_PROXY": "127.0.0.1"})
 
