@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.limits import measure_limits, print_limits
+from benchmarks.limits import PRECISIONS, measure_limits, peak_gflops, print_limits
 from benchmarks.side_by_side import Contestant, Figures, growth_exponent, run_in_turn, spread, table
 
 COLUMNS = {
@@ -25,7 +25,6 @@ COLUMNS = {
     "peak_mb": "peak memory, MB",
     "share": "% of limit",
 }
-LIMITS = {"float32": ("float32_gflops", "float32_onednn_gflops"), "bfloat16": ("bfloat16_gflops",)}
 SHAPE, EPOCHS = [12, 12, 768], 5
 GROWTH = {"shape": [4, 4, 128], "epochs": 2}
 GROWTH_MESSAGES, GROWTH_FACTORS = 500, (1, 4, 16)
@@ -52,12 +51,12 @@ def compare(options: argparse.Namespace) -> None:
     """Print the table, and how far the losses of each of ours are from the plain computation's."""
     limits = measure_limits()
     print_limits(limits)
-    ours = {f"ours, {precision}": precision for precision in LIMITS}
+    ours = {f"ours, {precision}": precision for precision in PRECISIONS}
     contestants = [contestant("the book", options, "run_book")] if options.peer else []
     contestants += [contestant(name, options, "run_ours", precision=precision) for name, precision in ours.items()]
     runs = run_in_turn(contestants, options.rounds)
     for name, precision in ours.items():
-        limit = max(limits[key] for key in LIMITS[precision] if key in limits)
+        limit = peak_gflops(limits, precision)
         runs[name] = [{**row, "share": 100 * row["gflop"] / row["training_seconds"] / limit} for row in runs[name]]
     scope = "all steps" if options.full else f"{options.book_steps} steps, extrapolated"
     print(f"\nThe book: {scope}. Times faster: without evaluations.\n")

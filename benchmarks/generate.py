@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.generate_contestants import prepare
 from benchmarks.instruct_contestants import VOCAB_SIZE
-from benchmarks.limits import measure_limits, print_limits
+from benchmarks.limits import measure_limits, peak_gflops, print_limits
 from benchmarks.side_by_side import Contestant, growth_exponent, run, run_in_turn, table
 from scratchlm.artifacts import read_json
 
@@ -74,8 +74,7 @@ def least_seconds(items: list[Item], new_tokens: int | None, shape: list[int], l
         prompt = len(item["prompt"])
         multiplied += 12 * n_layer * n_embd**2 * (prompt + new - 1) + VOCAB_SIZE * n_embd * new
         read += 2 * 4 * n_layer * n_embd * sum(range(prompt + 1, prompt + new))
-    gflops = max(limits[name] for name in ("float32_gflops", "float32_onednn_gflops") if name in limits)
-    return 2e-9 * multiplied / gflops + 1e-9 * read / limits["copy_gb_per_second"]
+    return 2e-9 * multiplied / peak_gflops(limits, "float32") + 1e-9 * read / limits["copy_gb_per_second"]
 
 
 def growth(options: argparse.Namespace, folder: Path, items: list[Item]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.limits import measure_limits, print_limits
+from benchmarks.limits import PRECISIONS, measure_limits, peak_gflops, print_limits
 from benchmarks.side_by_side import Contestant, growth_exponent, run, run_in_turn, table
 from scratchlm.datasets.tokenizer_building import write_tokenizer
 
@@ -25,7 +25,6 @@ COLUMNS = {
     "peak_mb": "peak memory, MB",
     "share": "% of limit",
 }
-LIMITS = {"float32": ("float32_gflops", "float32_onednn_gflops"), "bfloat16": ("bfloat16_gflops",)}
 SHAPE, SMALL_SHAPE = [12, 12, 768], [2, 2, 64]  # layers, heads, columns
 GROWTH_FACTORS = (1, 4, 16)
 
@@ -50,13 +49,13 @@ def compare(options: argparse.Namespace, tokenizer: Path) -> Iterator[str]:
     limits = measure_limits()
     print_limits(limits)
     contestants = [contestant("the book", "book", options, tokenizer)] if options.peer else []
-    precisions = {f"ours, {precision}": precision for precision in LIMITS}
+    precisions = {f"ours, {precision}": precision for precision in PRECISIONS}
     contestants += [
         contestant(name, "ours", options, tokenizer, precision=precision) for name, precision in precisions.items()
     ]
     runs = run_in_turn(contestants, options.rounds)
     for name, precision in precisions.items():
-        limit = max(limits[key] for key in LIMITS[precision] if key in limits)
+        limit = peak_gflops(limits, precision)
         runs[name] = [{**row, "share": 100 * row["gflop"] / row["epochs_seconds"] / limit} for row in runs[name]]
     yield f"\n{'All steps' if options.full else f'{options.steps} steps of each, extrapolated by their tokens'}.\n"
     yield from table(runs, COLUMNS, "epochs_seconds")

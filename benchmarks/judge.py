@@ -33,9 +33,10 @@ from scratchlm.judging.verdicts import VerdictStore
 
 SAMPLE = ROOT / "data/sample/instructions.json"
 RUBRIC = ROOT / "rubrics/points-100.yaml"
-LETTERS = "zyxwvutsrqponmlkjihgfedcba"  # no token twice in a reply: a model can learn it by heart
-TEXT_REPLY = f"{LETTERS}\nSCORE: 70"
-JSON_REPLY = f'{{"reason":"{LETTERS}","score":70}}'  # for a server that honours a JSON schema
+# What a verdict's reason is made of: no token twice in a reply, so that a model can learn it by heart.
+LETTERS = "zyxwvutsrqponmlkjihgfedcbaZYXWVUTQPNMLKJIHGFDBA"
+TEXT_REPLY = "{reason}\nSCORE: 70"
+JSON_REPLY = '{{"reason":"{reason}","score":70}}'  # for a server that honours a JSON schema
 VOCAB_SIZE = 1_000
 SHAPE, CONTEXT_LENGTH = (6, 8, 512), 1_024
 CHAT_TEMPLATE = "{% for message in messages %}{{ message.content }}\n{% endfor %}>"
@@ -166,9 +167,9 @@ def delayed_server(delay: float) -> Iterator[str]:
 
 
 @contextmanager
-def transformers_server(folder: Path, shape: Sequence[int]) -> Iterator[tuple[str, str]]:
+def transformers_server(folder: Path, shape: Sequence[int], reason: str) -> Iterator[tuple[str, str]]:
     """Server 1, warmed up, and the name of its model."""
-    model, port = str(write_model(folder, "bpe", TEXT_REPLY, shape)), _free_port()
+    model, port = str(write_model(folder, "bpe", TEXT_REPLY.format(reason=reason), shape)), _free_port()
     transformers = Path(sys.executable).with_name("transformers")
     command = [transformers, "serve", model, "--host", "127.0.0.1", "--port", str(port), *BATCHING.split()]
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "huggingface")}
@@ -178,13 +179,14 @@ def transformers_server(folder: Path, shape: Sequence[int]) -> Iterator[tuple[st
 
 
 @contextmanager
-def llama_server(folder: Path, shape: Sequence[int]) -> Iterator[tuple[str, str]]:
+def llama_server(folder: Path, shape: Sequence[int], reason: str) -> Iterator[tuple[str, str]]:
     """Server 3, warmed up, and the name of its model."""
     from tests.interoperability import llama_cpp_package
 
     llama_cpp_package.build("llama-server")
     gguf, port = folder / "model.gguf", _free_port()
-    llama_cpp_package.convert(write_model(folder, "gpt2", JSON_REPLY, shape), gguf)
+    model = write_model(folder, "gpt2", JSON_REPLY.format(reason=reason), shape)
+    llama_cpp_package.convert(model, gguf)
     command = [llama_cpp_package.SERVER, "--model", gguf, "--alias", "judge", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--parallel", str(SLOTS), "--ctx-size", str(SLOTS * CONTEXT_LENGTH)]
     with running(command, port, folder / "log") as base_url:
@@ -227,6 +229,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--delay", type=float, default=0.05, help="seconds that server 2 takes for an answer")
     parser.add_argument("--shape", type=int, nargs=3, default=SHAPE, help="of the judge: layers, heads, columns")
+    parser.add_argument(
+        "--reason", type=int, default=26, help=f"letters of a reason, at most {len(LETTERS)} (%(default)s)"
+    )
     parser.add_argument("--growth", action="store_true")
     parser.add_argument("--llama-server", action="store_true", help="server 3 too; minutes of compiling the first time")
     options = parser.parse_args()
@@ -239,11 +244,12 @@ def main() -> None:
             return
         print(f"A server that answers after {options.delay:g} s, {options.answers} answers", end="\n\n")
         print(race(base_url, "delay", options.answers, (1, 8, 64), options.rounds), end="\n\n")
-    with tempfile.TemporaryDirectory() as folder, transformers_server(Path(folder), options.shape) as (base_url, model):
+    judge_model = (options.shape, LETTERS[: options.reason])
+    with tempfile.TemporaryDirectory() as folder, transformers_server(Path(folder), *judge_model) as (base_url, model):
         print(f"transformers serve {BATCHING}, {options.answers} answers", end="\n\n")
         print(race(base_url, model, options.answers, CONCURRENCIES, options.rounds), end="\n\n")
     if options.llama_server:
-        with tempfile.TemporaryDirectory() as folder, llama_server(Path(folder), options.shape) as (base_url, model):
+        with tempfile.TemporaryDirectory() as folder, llama_server(Path(folder), *judge_model) as (base_url, model):
             print(f"llama.cpp's server, --parallel {SLOTS}, {options.answers} answers", end="\n\n")
             print(race(base_url, model, options.answers, CONCURRENCIES, options.rounds))
 

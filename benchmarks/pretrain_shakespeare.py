@@ -2,7 +2,8 @@
 
 `python -m benchmarks.pretrain_shakespeare --peer PATH --text PATH`: both as whole processes, on data that each prepared
 before. Ours is the stage `pretrain` with the parameters of the recipe shakespeare-char, then with nanoGPT's own
-optimization in float32 and in bfloat16. The validation loss is that over the whole validation text.
+optimization, in float32 and, where the processor has instructions for it, in bfloat16, as the recipe then is. The
+validation loss is that over the whole validation text.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import torch
 import yaml
 from torch.nn import functional as F
 
-from benchmarks.limits import measure_limits, print_limits
+from benchmarks.limits import PRECISIONS, measure_limits, print_limits
 from benchmarks.side_by_side import Contestant, Figures, run_in_turn, table
 from scratchlm.artifacts import read_json
 from scratchlm.checksums import sha256_file
@@ -174,12 +175,14 @@ def main() -> None:
         params = prepare_ours(options.text, prepared)
         steps = options.steps
         equal = {**PEER_OPTIMIZATION, "steps": steps, "eval_every_steps": steps, "save_every_steps": steps}
-        recipe = {"steps": options.recipe_steps} if options.recipe_steps else {}
+        recipe = {"steps": options.recipe_steps or params["pretrain"]["steps"], "precision": PRECISIONS[-1]}
         contestants = [
             race_peer(options.peer.resolve(), data, steps),
             race_ours("ours", prepared, params, recipe),
-            race_ours("ours with AdamW in float32", prepared, params, {**equal, "precision": "float32"}),
-            race_ours("ours with AdamW in bfloat16", prepared, params, {**equal, "precision": "bfloat16"}),
+        ]
+        contestants += [
+            race_ours(f"ours with AdamW in {precision}", prepared, params, {**equal, "precision": precision})
+            for precision in PRECISIONS
         ]
         runs = run_in_turn(contestants, options.rounds)
     print("", *table(runs, COLUMNS), "", sep="\n")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.limits import describe_machine
+from benchmarks.limits import PRECISIONS, describe_machine
 from benchmarks.side_by_side import Contestant, Figures, growth_exponent, run_in_turn, spread, table
 from benchmarks.step_contestants import STEPS, Step
 from scratchlm.training.bench import device_name, synchronizer, time_runs
@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--vocab-size", type=int, default=50_257)
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--seq-len", type=int, default=256)
-    parser.add_argument("--precision", nargs="+", default=["float32", "bfloat16"], choices=["float32", "bfloat16"])
+    parser.add_argument("--precision", nargs="+", default=PRECISIONS, choices=["float32", "bfloat16"])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--warm-up", type=int, default=2, help="steps that are not counted (%(default)s)")

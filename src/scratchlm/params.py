@@ -6,10 +6,10 @@ import re
 import reprlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yaml.composer import ComposerError
 
 from scratchlm.errors import UserError
@@ -17,6 +17,8 @@ from scratchlm.errors import UserError
 PARAMS = Path("params.yaml")
 MAX_DEPTH, MAX_KEYS, MAX_DIGITS = 32, 10_000, 100
 CHECKOUT = Path(__file__).resolve().parents[2]
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # torch takes 64 bits
 
 
 class Schema(BaseModel):

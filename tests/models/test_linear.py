@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason
 
 @pytest.fixture(autouse=True)
 def prefer_onednn(monkeypatch: pytest.MonkeyPatch):
-    """As on a processor that is not Intel's."""
+    """As on a processor of AMD's with AVX-512."""
     monkeypatch.setattr(module, "PREFERS_ONEDNN", True)
 
 

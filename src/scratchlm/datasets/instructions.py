@@ -11,7 +11,7 @@ from scratchlm.datasets.entries import SPLITS, Entry, entry_key, read_entries
 from scratchlm.datasets.near_duplicates import near_duplicate_pairs
 from scratchlm.datasets.splits import cut
 from scratchlm.errors import UserError
-from scratchlm.params import Schema
+from scratchlm.params import Schema, Seed
 
 Place = tuple[str, int]  # split and row
 
@@ -19,7 +19,7 @@ Place = tuple[str, int]  # split and row
 class SplitConfig(Schema):
     """How instructions are deduplicated, ordered and split."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     duplicates: Literal["drop", "keep"]
     near_duplicates: Literal["drop", "keep"]
     near_duplicate_threshold: float = Field(gt=0, le=1)

@@ -10,13 +10,13 @@ from pydantic import Field
 from scratchlm.datasets.entries import SPLITS, Entry, Key, entry_key, read_entries
 from scratchlm.datasets.splits import cut
 from scratchlm.errors import UserError
-from scratchlm.params import Schema
+from scratchlm.params import Schema, Seed
 
 
 class PreferenceSplitConfig(Schema):
     """How the instructions that stand in no split of `data/instructions` are ordered and split."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     train_fraction: float = Field(gt=0, lt=1)
     val_fraction: float = Field(gt=0, lt=1)
 

@@ -1,8 +1,8 @@
-"""The affine map of every layer, in float32 on a CPU that is not Intel's through oneDNN.
+"""The affine map of every layer, in float32 on AMD's processors with AVX-512 through oneDNN.
 
-PyTorch computes float32 products with MKL, which reaches all that a processor of Intel's can do, where every product is
-PyTorch's own, and half of what one of AMD's with AVX-512 can. oneDNN adds the terms of a sum in one row where MKL adds
-parts of it: 768 random terms round half as far again from float64, 3,072 twice as far. So without gradients
+PyTorch computes float32 products with MKL, which reaches half of what these can do. On Intel's, and without AVX-512,
+it is as fast as oneDNN, and takes transposed factors without a copy. oneDNN adds the terms of a sum in one row where
+MKL adds parts of it: 768 random terms round half as far again from float64, 3,072 twice as far. So without gradients
 (evaluation, texts, frozen blocks) the sum is made of parts too, and its rounding is that of other tools. Of a weight
 (out, in), as the output layer's, parts would have to be copied: there the product is PyTorch's own.
 """
@@ -13,8 +13,10 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-IS_INTEL = torch.cpu.get_capabilities().get("cpu_name", "").startswith("Intel")
-PREFERS_ONEDNN = torch.backends.mkldnn.is_available() and not IS_INTEL
+CPU = torch.cpu.get_capabilities()
+PREFERS_ONEDNN = (
+    torch.backends.mkldnn.is_available() and CPU.get("avx512_f", False) and not CPU["cpu_name"].startswith("Intel")
+)
 PART = 192  # terms that are added in one row without gradients: as exact as MKL, and hardly slower than one sum
 GPU_MULTIPLE = 128
 MIN_MULTIPLICATIONS = 2**21  # of a product: below, as for a few tokens of a small model, MKL begins sooner

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from scratchlm.errors import UserError
 from scratchlm.models.gpt import GPT, KVCache
-from scratchlm.params import Schema
+from scratchlm.params import Schema, Seed
 
 PROMPT_ROWS = 16  # prompts read at a time
 
@@ -20,7 +20,7 @@ class SamplingRules(Schema):
     top_k: int | None = Field(gt=0)
     top_p: float = Field(gt=0, le=1)
     repetition_penalty: float = Field(gt=0, allow_inf_nan=False)
-    seed: int = Field(ge=0, lt=2**63)  # torch takes 64 bits
+    seed: Seed
 
 
 class SamplingConfig(SamplingRules):

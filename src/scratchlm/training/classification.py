@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from scratchlm.models.classifier import GPTClassifier, Position, Readout
 from scratchlm.models.gpt import GPT
 from scratchlm.models.lora import add_lora
 from scratchlm.models.trainable import Part, count_frozen_blocks, set_trainable
+from scratchlm.params import Seed
 from scratchlm.training.batches import Example, ExampleBatches
 from scratchlm.training.checkpoint import Progress
 from scratchlm.training.device import pick_device
@@ -24,8 +25,6 @@ from scratchlm.training.frozen_trunk import TopClassifier, add_features
 from scratchlm.training.loop import LoopConfig, TrainingConfig, train
 from scratchlm.training.losses import balanced_class_weights, classification_loss
 from scratchlm.training.memory import check_memory
-
-Seed = Annotated[int, Field(ge=0, lt=2**63)]  # torch takes 64 bits
 
 
 class ClassificationConfig(FinetuningConfig):

@@ -1,8 +1,6 @@
 """The one training loop: pretraining, classification and instruction tuning hand in what differs."""
 
 import math
-import sys
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,9 +11,9 @@ import torch
 from pydantic import Field
 from torch import nn
 from torch.optim import Optimizer
-from tqdm import tqdm
 
 from scratchlm.errors import UserError
+from scratchlm.params import Seed
 from scratchlm.training.batches import Batch, Batches
 from scratchlm.training.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
 from scratchlm.training.device import compile_loss, keep_freed_memory, warn_if_slow
@@ -25,6 +23,7 @@ from scratchlm.training.parallel import Strategy, parallelize, sync_gradients
 from scratchlm.training.ranks import gather_step, on_any_rank, rank, stopping_with_others, world_size
 from scratchlm.training.sharded_state import unsharded
 from scratchlm.training.signals import StopRequest, stop_on_signal
+from scratchlm.training.speed_meter import SpeedMeter
 from scratchlm.training.spikes import find_spike, remember_step
 from scratchlm.workspace import resumed_with_other_code
 
@@ -48,7 +47,7 @@ class LoopConfig(OptimizerConfig):
 class TrainingConfig(LoopConfig):
     """What one training needs: `seed` is that of its data order and its dropout."""
 
-    seed: int = Field(ge=0, lt=2**63)  # torch takes 64 bits
+    seed: Seed
 
 
 def train(
@@ -247,54 +246,3 @@ def has_stalled(progress: Progress, patience_evals: int | None) -> bool:
     """Whether so many evaluations have passed since the best one."""
     since_best = sum(row["step"] > progress.best_step for row in progress.rows)
     return patience_evals is not None and since_best >= patience_evals
-
-
-class SpeedMeter:
-    """A progress bar on a terminal, plain lines elsewhere, and the throughput of this run."""
-
-    def __init__(self, step: int, steps: int) -> None:
-        disable = True if rank() else None  # None: where stderr is no terminal
-        self.bar = tqdm(total=steps, initial=step, unit="step", disable=disable, file=sys.stderr)
-        self.first_step, self.step, self.steps, self.tokens = step, step, steps, 0
-        self.start = time.perf_counter()
-
-    def __enter__(self) -> "SpeedMeter":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    def update(self, loss: float, tokens: int, spike: str | None) -> None:
-        """Count one step; one that was skipped is a line."""
-        if spike:
-            self.say(f"step {self.step}: {spike}; the step was skipped.")
-        self.step += 1
-        self.tokens += tokens
-        self.bar.set_postfix_str(f"loss {loss:.3f}, {self.tokens_per_second():,.0f} tokens/s", refresh=False)
-        self.bar.update()
-
-    def report(self, row: dict[str, float]) -> None:
-        """Print one line for an evaluation, below which the bar goes on."""
-        left = (self.steps - self.step) * self.seconds() / max(1, self.step - self.first_step)
-        self.say(
-            f"step {self.step}/{self.steps}: train loss {row['train_loss']:.4f}, val loss {row['val_loss']:.4f}, "
-            f"{self.tokens_per_second():,.0f} tokens/s, {left:,.0f} s left"
-        )
-
-    def say(self, line: str) -> None:
-        """Print a line above the bar, in one process of several."""
-        if rank() == 0:
-            self.bar.write(line, file=sys.stderr)
-
-    def seconds(self) -> float:
-        """Seconds since this run of the training began, evaluations included."""
-        return time.perf_counter() - self.start
-
-    def tokens_per_second(self) -> float:
-        """Tokens read a second, padding included."""
-        return self.tokens / max(self.seconds(), 1e-9)
-
-    def facts(self) -> dict[str, float]:
-        """What goes to metrics/runs/."""
-        steps = self.step - self.first_step
-        return {"steps_run": steps, "training_seconds": self.seconds(), "tokens_per_second": self.tokens_per_second()}
