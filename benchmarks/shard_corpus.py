@@ -1,9 +1,11 @@
-"""Web text in Parquet to token shards, GPT-2's vocabulary, whole commands: nanoGPT's prepare.py and the stage.
+"""Web text in Parquet to token shards, GPT-2's vocabulary, whole commands: nanoGPT's prepare.py, litgpt's, the stage.
 
-`python -m benchmarks.shard_corpus --corpus FOLDER --nanogpt PATH`: a folder of Parquet files with a column `text`, of
-which `--files` are read, and the checkout of karpathy/nanoGPT; GPT-2's vocabulary comes from SCRATCHLM_MIRROR or the
-network. nanoGPT's script reads the local files in place of the hub, with one process a core. The documents of both must
-have the same tokens; nanoGPT shuffles them, and its split is another. The limit is one core's tiktoken times the cores.
+`python -m benchmarks.shard_corpus --corpus FOLDER --nanogpt PATH --litgpt PATH`: a folder of Parquet files with a
+column `text`, of which `--files` are read, and checkouts of karpathy/nanoGPT and Lightning-AI/litgpt; GPT-2's
+vocabulary comes from SCRATCHLM_MIRROR or the network. The peers read the local files in place of the hub, with one
+process a core; litgpt's is `prepare_data` of its data module OpenWebText, run by `--litgpt-python`. All must have the
+same documents as tokens; the peers shuffle them, and split them otherwise. The limit is one core's tiktoken times the
+cores.
 """
 
 import argparse
@@ -22,7 +24,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from benchmarks.limits import measure_limits, print_limits
-from benchmarks.side_by_side import ROOT, Contestant, Figures, growth_exponent, run, run_in_turn, table
+from benchmarks.shard_contestants import SPLITS, read_litgpt
+from benchmarks.side_by_side import ROOT, Contestant, Figures, growth_exponent, run, run_in_turn, spread, table
 from scratchlm.artifacts import link_file, read_json
 from scratchlm.checksums import MANIFEST, sha256_file, write_sealed
 from scratchlm.datasets.documents import read_documents
@@ -82,9 +85,24 @@ def nanogpt(peer: Path, corpus: Path, folder: Path) -> Contestant:
     sources = GPT2_ENCODINGS.values()
     names = {source: hashlib.sha1(source.urls[0].encode()).hexdigest() for source in sources}
     fetch_all([Download(source.urls, source.sha256, cache / names[source]) for source in sources], offline="")
-    arguments = [peer.resolve(), corpus, output, CORES]
+    arguments = ["nanogpt", peer.resolve(), corpus, output, CORES]
     command = [sys.executable, "-m", "benchmarks.shard_contestants", *map(str, arguments)]
     return Contestant("nanoGPT", command, environment={"TIKTOKEN_CACHE_DIR": str(cache)})
+
+
+def litgpt(peer: Path, python: Path, project: Path, folder: Path) -> Contestant:
+    """Litgpt's data module, with the stage's tokenizer: its tokenizer.json is as litgpt's own class reads it."""
+    arguments = [
+        "litgpt",
+        peer.resolve(),
+        project / "data/raw/corpus",
+        folder / "litgpt",
+        CORES,
+        project / "data/tokenizer",
+    ]
+    # The interpreter's path is not resolved: a virtual environment is found by that of its link.
+    command = [python.absolute(), "-m", "benchmarks.shard_contestants", *map(str, arguments)]
+    return Contestant("litgpt", command)
 
 
 def tiktoken_mb_per_second(tokenizer: Path, file: Path) -> float:
@@ -110,10 +128,12 @@ def count_documents(arrays: Sequence[np.ndarray], eot_id: int) -> Counter[bytes]
 def compare(options: argparse.Namespace, files: list[Path], folder: Path) -> Iterator[str]:
     """The limits, the table, and whether the documents are the same."""
     projects = {engine: write_project(folder / engine, files, engine) for engine in ENGINES}
-    contestants = [ours(project, engine) for engine, project in projects.items()]
+    contestants: list[Contestant] = []
     if options.nanogpt:
-        corpus = projects["tiktoken"] / "data/raw/corpus"
-        contestants.insert(0, nanogpt(options.nanogpt, corpus, folder))
+        contestants.append(nanogpt(options.nanogpt, projects["tiktoken"] / "data/raw/corpus", folder))
+    if options.litgpt:
+        contestants.append(litgpt(options.litgpt, options.litgpt_python, projects["tiktoken"], folder))
+    contestants += [ours(project, engine) for engine, project in projects.items()]
     print_limits(measure_limits())
     limit = CORES * tiktoken_mb_per_second(projects["tiktoken"] / "data/tokenizer", files[0])
     yield f"- tiktoken's encode_to_numpy, one core times {CORES}: {limit:,.1f} MB/s\n"
@@ -127,11 +147,15 @@ def compare(options: argparse.Namespace, files: list[Path], folder: Path) -> Ite
     shards = {engine: TokenShards(project / "data/tokens") for engine, project in projects.items()}
     same = shards["tiktoken"].manifest == shards["gigatoken"].manifest
     yield f"\nBoth engines wrote the same bytes: {same}."
+    own = shards["tiktoken"]
+    counts = count_documents([own.read(split, 0, own.token_count(split)) for split in own.shards], own.eot_id)
     if options.nanogpt:
-        own = shards["tiktoken"]
-        counts = count_documents([own.read(split, 0, own.token_count(split)) for split in own.shards], own.eot_id)
-        written = [np.fromfile(folder / f"nanogpt/{split}.bin", "<u2") for split in ("train", "val")]
+        written = [np.fromfile(folder / f"nanogpt/{split}.bin", "<u2") for split in SPLITS]
         yield f"nanoGPT's documents have the same tokens: {counts == count_documents(written, own.eot_id)}."
+    if options.litgpt:
+        written = list(read_litgpt(folder / "litgpt"))
+        yield f"litgpt's documents have the same tokens: {counts == count_documents(written, own.eot_id)}."
+        yield f"litgpt's seconds after its imports: {spread([row['seconds_after_imports'] for row in runs['litgpt']])}."
 
 
 def growth(options: argparse.Namespace, files: list[Path], folder: Path) -> Iterator[str]:
@@ -162,7 +186,14 @@ def _write_copy(file: Path, folder: Path, copy: int) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True, help="a folder of Parquet files")
-    parser.add_argument("--nanogpt", type=Path, help="a checkout of karpathy/nanoGPT; without it, ours alone")
+    parser.add_argument("--nanogpt", type=Path, help="a checkout of karpathy/nanoGPT; without peers, ours alone")
+    parser.add_argument("--litgpt", type=Path, help="a checkout of Lightning-AI/litgpt")
+    parser.add_argument(
+        "--litgpt-python",
+        type=Path,
+        default=Path(sys.executable),
+        help="of an environment with what litgpt imports, litdata and datasets (this one)",
+    )
     parser.add_argument("--files", type=int, default=2, help="of the corpus (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--growth", action="store_true", help="ours at 1, 4 and 16 times the text")
