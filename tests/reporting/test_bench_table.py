@@ -25,6 +25,11 @@ def test_only_a_cpu_alone_is_told_that_no_accelerator_was_found():
     assert not any("No accelerator" in line for line in bench_table([STEP, FASTER]))
 
 
+def test_a_cpu_without_bfloat16_is_told_so():
+    assert any("bfloat16 is left out" in line for line in bench_table([STEP, FASTER]))
+    assert not any("bfloat16 is left out" in line for line in bench_table([STEP, MATMUL]))
+
+
 def test_a_row_is_there_as_soon_as_it_is_measured():
     measured = []
 

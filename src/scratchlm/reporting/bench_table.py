@@ -9,14 +9,17 @@ HEADER = f"{'task':13}  {'precision':9} {'median, ms':>11} {'quartiles, ms':>21}
 
 def bench_table(results: Iterable[Result]) -> Iterator[str]:
     """The lines of the table, each as soon as it is measured, under the name of its device."""
-    device, devices = "", 0
+    precisions: dict[str, set[str]] = {}  # of each device, the CPU first
     for result in results:
-        if result.device != device:
-            device, devices = result.device, devices + 1
-            yield from (device, HEADER)
+        if result.device not in precisions:
+            precisions[result.device] = set()
+            yield from (result.device, HEADER)
+        precisions[result.device].add(result.precision)
         yield _row(result)
     yield "to the CPU: the rate over that of the CPU in float32."
-    if devices == 1:
+    if "bfloat16" not in next(iter(precisions.values())):
+        yield "bfloat16 is left out on the CPU, which would emulate it, 100 times slower: set precision: float32."
+    if len(precisions) == 1:
         yield "No accelerator was found: torch can use the CPU alone."
 
 
