@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 from scratchlm.artifacts import atomic_directory
@@ -57,12 +56,7 @@ def _download() -> None:
         )
     [archive] = (CACHE / "sdist").iterdir()
     with atomic_directory(SOURCE) as partial:
-        with tarfile.open(archive) as tar:
-            tar.extractall(partial, filter="data")
-        [top] = partial.iterdir()
-        for path in top.iterdir():
-            path.rename(partial / path.name)
-        top.rmdir()
+        _run("tar", "--extract", "--file", archive, "--strip-components", 1, "--directory", partial)
 
 
 def _run(*command: object, **environment: str) -> str:
