@@ -7,9 +7,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from scratchlm.models.gpt import GPT
 from scratchlm.training.batches import Batch, TokenBatches
-from scratchlm.training.loop import take_step
+from scratchlm.training.loop import accumulate_gradients, take_step
 from scratchlm.training.losses import language_model_loss, next_token_loss
-from scratchlm.training.optimizer import build_optimizer
+from scratchlm.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from tests.training.conftest import LENGTH, STEPS, MemoryShards, Training, tiny_config, tiny_model
 from tests.training.weights import assert_same, weights
 
@@ -77,6 +77,24 @@ def test_a_step_reads_no_single_number_from_its_device(
     with ReadNumbers() as read:
         take_step(model, batches, next_token_loss, build_optimizer(model, config), config, step=0, steps=STEPS)
     assert (read.sizes, lists) == ([], [3])  # two losses and the norm
+
+
+@pytest.mark.parametrize("max_grad_norm", [1e-2, 1e2], ids=["clipped", "as it is"])
+def test_a_gradient_is_clipped_as_pytorch_clips_it(max_grad_norm: float, shards: MemoryShards):
+    config = tiny_config(max_grad_norm=max_grad_norm)
+    batches = TokenBatches(shards, LENGTH, 4 * LENGTH, config.micro_batch_size, config.seed)  # pyright: ignore[reportArgumentType]
+    ours, theirs = tiny_model(dropout=0.0), tiny_model(dropout=0.0)
+    _, norm, _, _ = take_step(
+        ours, batches, next_token_loss, build_optimizer(ours, config), config, step=0, steps=STEPS
+    )
+    accumulate_gradients(theirs, batches, next_token_loss, config, step=0)
+    expected = torch.nn.utils.clip_grad_norm_(theirs.parameters(), max_grad_norm)
+    optimizer = build_optimizer(theirs, config)
+    set_learning_rate(optimizer, learning_rate(0, STEPS, config))
+    optimizer.step()
+    assert 1e-2 < norm < 1e2
+    assert norm == float(expected)
+    assert_same(weights(ours), weights(theirs))
 
 
 def test_bfloat16_computes_the_loss_of_float32_weights_in_less_precision(run_training: Training):

@@ -126,12 +126,16 @@ def take_step(
     """
     set_learning_rate(optimizer, learning_rate(step, steps, config))
     losses, tokens = accumulate_gradients(model, batches, loss_fn, config, step)
-    norm = unsharded(nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm))
-    *losses, norm = gather_step(losses, norm).tolist()  # the one time that a step waits for its device
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    total_norm = nn.utils.get_total_norm(gradients)
+    # The one time that a step waits for its device.
+    *losses, norm = gather_step(losses, unsharded(total_norm)).tolist()
     stop_if_not_finite(losses, norm, step)
     loss = math.fsum(losses)
     spike = find_spike(recent_steps, loss, norm) if config.skip_spikes else None
     if spike is None:
+        if norm > config.max_grad_norm:  # else the product with 1 would only cost time
+            nn.utils.clip_grads_with_norm_(model.parameters(), config.max_grad_norm, total_norm)
         optimizer.step()
     optimizer.zero_grad()
     return loss, norm, tokens * world_size(), spike
