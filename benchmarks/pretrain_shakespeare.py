@@ -31,14 +31,16 @@ from scratchlm.recipes import recipe_text
 from scratchlm.stages import RUNS
 
 RECIPE = "shakespeare-char"
-STEPS, BLOCK, EVAL_INTERVAL = 2_000, 64, 250
+STEPS, BLOCK, BATCH, EVAL_INTERVAL = 2_000, 64, 12, 250
 # As nanoGPT's README has it: "I only have a macbook".
 PEER_SETTINGS = (
     "config/train_shakespeare_char.py --device=cpu --compile=False --eval_iters=20 --log_interval=1 "
-    f"--block_size={BLOCK} --batch_size=12 --n_layer=4 --n_head=4 --n_embd=128 --dropout=0.0"
+    f"--block_size={BLOCK} --batch_size={BATCH} --n_layer=4 --n_head=4 --n_embd=128 --dropout=0.0"
 ).split()
 # The same optimization for ours, with one evaluation, at the end, and no samples: what is compared is the step.
 PEER_OPTIMIZATION = {
+    "batch_tokens": BATCH * BLOCK,
+    "micro_batch_size": BATCH,
     "optimizer": "adamw",
     "learning_rate": 1e-3,
     "schedule": "cosine",
