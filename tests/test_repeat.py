@@ -1,10 +1,15 @@
 """Every split is one experiment, what has run does not run again, and the checkout stays as it is."""
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -23,6 +28,14 @@ deadline = time.monotonic() + 120
 while len(list(meeting.iterdir())) < 2:
     time.sleep(0.1)
     assert time.monotonic() < deadline, "nobody else came"
+"""
+
+# A stage tells that it has begun, and does not end.
+STUCK = """
+import time
+pathlib.Path(os.environ["RUNS"]).with_name("begun").touch()
+if not os.environ.get("REPAIRED"):
+    time.sleep(600)
 """
 
 
@@ -79,6 +92,44 @@ def test_a_failure_is_one_line_and_the_next_call_goes_on(project: Path, monkeypa
     assert sorted(stages_run(project)) == sorted(
         f"{stage} {seed}" for stage in ("finetune_classifier", "score_sms_baselines") for seed in (0, 1)
     )
+
+
+@pytest.mark.slow  # some forty seconds of DVC each
+@pytest.mark.parametrize("spared", [(), ("exec-run", "stage.py")], ids=["all", "all but the stage"])
+def test_after_a_kill_of_its_processes_the_next_call_goes_on(
+    spared: Sequence[str], project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (project / "stage.py").write_text(STAGE.replace("params =", STUCK + "params =", 1))
+    command = [Path(sys.executable).with_name("scratchlm"), "repeat", "--splits", "2"]
+    caller = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (project.parent / "begun").exists():
+        time.sleep(0.1)
+        assert caller.poll() is None
+        assert time.monotonic() < deadline, "no stage began"
+    assert bool(kill_processes(project, spared)) == bool(spared)
+    caller.wait()
+    monkeypatch.setenv("REPAIRED", "1")
+    assert [row["accuracy"] for row in repeat(2, ["prepare_sms_spam.seed"], jobs=1)] == pytest.approx([0.9, 0.8])
+    assert len(stages_run(project)) == 4
+
+
+def kill_processes(project: Path, spared: Sequence[str]) -> list[str]:
+    """Kill what runs for a project: the call, DVC, its worker, which is nobody's child, and the stage.
+
+    What has one of the `spared` words in its command goes on; the words that were found are returned.
+    """
+    found = []
+    marked = f"DVC_ROOT={project}".encode()
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.NoSuchProcess):
+            is_ours = marked in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+            if is_ours and process.pid != os.getpid():
+                if words := set(spared) & set(process.cmdline()):
+                    found += words
+                else:
+                    process.kill()
+    return found
 
 
 @pytest.mark.slow  # some twenty seconds of DVC

@@ -56,9 +56,13 @@ def run_experiments(changes: Mapping[str, Sequence[str]], targets: Sequence[str]
     """Queue and run each named experiment that has not run, and return the metrics of all.
 
     `changes` are what `dvc exp run -S` takes, by the name of the experiment. Experiments run in folders of their own,
-    with the parameters and the code of this one, and leave this one alone; a call that was interrupted goes on.
-    UserError names those that failed.
+    with the parameters and the code of this one, and leave this one alone; a call that was interrupted or killed goes
+    on. UserError names those that failed.
     """
+    for _ in range(2):  # DVC ends what outlived its worker, and then counts it as failed
+        if not (abandoned := _abandoned()):
+            break
+        _dvc("queue", "kill", *abandoned)
     done, waiting = _read_experiments()
     if missing := {name: settings for name, settings in changes.items() if name not in done}:
         for name, settings in missing.items():
@@ -91,6 +95,13 @@ def format_records(
     writer.writeheader()
     writer.writerows(records)
     return text.getvalue().removesuffix("\n")
+
+
+def _abandoned() -> list[str]:
+    """The tasks of DVC's queue that run no more, as its worker was killed: DVC would wait for them without end."""
+    *rows, workers = _output(sys.executable, "-m", "dvc", "queue", "status").splitlines()
+    running = [row.split()[0] for row in rows if row.endswith("Running")]
+    return running if workers.startswith("Worker status: 0 active") else []
 
 
 def _queue(name: str, settings: Iterable[str], targets: Sequence[str]) -> None:
