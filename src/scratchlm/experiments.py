@@ -59,12 +59,13 @@ def run_experiments(changes: Mapping[str, Sequence[str]], targets: Sequence[str]
     with the parameters and the code of this one, and leave this one alone; a call that was interrupted or killed goes
     on. UserError names those that failed.
     """
-    for _ in range(2):  # DVC ends what outlived its worker, and then counts it as failed
-        if not (abandoned := _abandoned()):
-            break
-        _dvc("queue", "kill", *abandoned)
     done, waiting = _read_experiments()
     if missing := {name: settings for name, settings in changes.items() if name not in done}:
+        for _ in range(2):  # DVC ends what outlived its worker, and then counts it as failed
+            if not (abandoned := _abandoned()):
+                break
+            _dvc("queue", "kill", *abandoned)
+            _, waiting = _read_experiments()
         for name, settings in missing.items():
             if name not in waiting:
                 _queue(name, settings, targets)
